@@ -1,0 +1,205 @@
+"""Canonical weights: seeded initialisation, validation, and safetensors files.
+
+A weights set is a ``dict`` of 116 arrays under canonical names (``b1.conv.weight`` … ``fc.bias``), kernels OIHW,
+dense (out, in). How many image channels and classes it is for follows from the shapes of its first and last layer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from googlenet_np.architecture import GOOGLENET, Architecture
+from googlenet_np.errors import FileError, OptionError, WeightsError
+from googlenet_np.files import atomic_write
+
+__all__ = [
+    "SCHEMES",
+    "check_weights",
+    "init_weights",
+    "load_weights",
+    "save_weights",
+    "weights_like",
+]
+
+Array = npt.NDArray[Any]
+
+SCHEMES = ("xavier_uniform", "pytorch", "keras", "gluon")
+FORMAT_VERSION = 1
+
+
+def init_weights(
+    seed: int,
+    *,
+    in_channels: int = 1,
+    num_classes: int = 10,
+    scheme: str = "xavier_uniform",
+) -> dict[str, Array]:
+    """Seeded canonical float32 weights, the same bits on every platform.
+
+    Schemes:
+        ``xavier_uniform``: weights U(±√(6 / (fan_in + fan_out))) (Glorot & Bengio, AISTATS 2010, eq. 16), biases
+        U(±1/√fan_in): what the source document's PyTorch tab trains with. The biases are not zero, on purpose:
+        over zero biases a forgotten one would go unseen.
+        ``pytorch``: PyTorch's default, weights and biases U(±1/√fan_in).
+        ``keras``: Keras' default, Glorot uniform weights, zero biases.
+        ``gluon``: Gluon's default, weights U(±0.07), zero biases.
+
+    Args:
+        seed: 0 or more; seeds NumPy's PCG64.
+        in_channels: Channels of the images.
+        num_classes: Logits.
+        scheme: One of :data:`SCHEMES`.
+
+    Raises:
+        OptionError: An unknown scheme, a negative seed, or a count under 1.
+    """
+    if scheme not in SCHEMES:
+        raise OptionError(f"The initialisation scheme is {scheme!r}; expected one of {', '.join(SCHEMES)}.")
+    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
+        raise OptionError(f"The seed is {seed!r}; expected a whole number of 0 or more.")
+    random = np.random.Generator(np.random.PCG64(int(seed)))
+    weights: dict[str, Array] = {}
+    fan_in = fan_out = 1
+    for name, shape in GOOGLENET.parameter_shapes(in_channels, num_classes).items():
+        if name.endswith(".weight"):
+            receptive_field = int(np.prod(shape[2:], dtype=int))
+            fan_out, fan_in = shape[0] * receptive_field, shape[1] * receptive_field
+            limit = {
+                "xavier_uniform": (6 / (fan_in + fan_out)) ** 0.5,
+                "pytorch": fan_in**-0.5,
+                "keras": (6 / (fan_in + fan_out)) ** 0.5,
+                "gluon": 0.07,
+            }[scheme]
+        else:
+            limit = fan_in**-0.5 if scheme in ("xavier_uniform", "pytorch") else 0.0
+        weights[name] = random.uniform(-limit, limit, shape).astype(np.float32)
+    return weights
+
+
+def weights_like(weights: Mapping[str, Array]) -> tuple[int, int]:
+    """The ``(in_channels, num_classes)`` that a weights set is for, read off its first and last layer.
+
+    Raises:
+        WeightsError: One of those two tensors is missing or has the wrong rank.
+    """
+    sizes = []
+    for name, rank, axis in (("b1.conv.weight", 4, 1), ("fc.weight", 2, 0)):
+        if name not in weights:
+            raise WeightsError(f"The weights hold no {name!r}; expected the 116 canonical tensors.")
+        shape = np.shape(weights[name])
+        if len(shape) != rank or shape[axis] < 1:
+            raise WeightsError(f"{name!r} has shape {_shape(shape)}; expected {rank} axes, none of them empty.")
+        sizes.append(int(shape[axis]))
+    return sizes[0], sizes[1]
+
+
+def check_weights(
+    weights: Mapping[str, Array],
+    *,
+    in_channels: int | None = None,
+    num_classes: int | None = None,
+    architecture: Architecture = GOOGLENET,
+) -> None:
+    """Raises unless ``weights`` is a full canonical set: keys, shapes, dtypes, finite values.
+
+    Args:
+        weights: Canonical names to arrays, float32 or float64.
+        in_channels: What the set must be for; None takes it from the set itself.
+        num_classes: Likewise.
+        architecture: The network.
+
+    Raises:
+        WeightsError: With every missing and every unexpected key, sorted, or every tensor that does not fit.
+    """
+    if not isinstance(weights, Mapping):
+        raise WeightsError(f"The weights are a {type(weights).__name__}; expected a dict of name to NumPy array.")
+    names = architecture.parameter_shapes()
+    missing = sorted(set(names) - set(weights))
+    unexpected = sorted(set(weights) - set(names), key=str)
+    if missing or unexpected:
+        parts = [f"{len(missing)} missing: {', '.join(missing)}"] * bool(missing)
+        parts += [f"{len(unexpected)} unexpected: {', '.join(map(str, unexpected))}"] * bool(unexpected)
+        raise WeightsError(f"The weights do not have the {len(names)} canonical names; {'; '.join(parts)}.")
+    own = weights_like(weights)
+    expected = architecture.parameter_shapes(in_channels or own[0], num_classes or own[1])
+    faults = [fault for name, shape in expected.items() for fault in _faults(name, weights[name], shape)]
+    if faults:
+        raise WeightsError(f"The weights do not fit {architecture.name}: {'; '.join(faults)}.")
+
+
+def _faults(name: str, array: Any, shape: tuple[int, ...]) -> Iterator[str]:
+    if not isinstance(array, np.ndarray):
+        yield f"{name!r} is a {type(array).__name__}, expected a NumPy array"
+    elif array.shape != shape:
+        yield f"{name!r} has shape {_shape(array.shape)}, expected {_shape(shape)}"
+    elif array.dtype not in (np.float32, np.float64):
+        yield f"{name!r} has dtype {array.dtype}, expected float32 or float64"
+    elif not _all_finite(array):
+        finite = np.isfinite(array)
+        where = tuple(int(axis) for axis in np.argwhere(~finite)[0])
+        yield f"{name!r} holds {array[where]} at {where}, expected finite numbers"
+
+
+def _all_finite(array: Array) -> bool:
+    # A sum goes through memory once, without a mask, and is not finite whenever an entry is not.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(array.sum())) or bool(np.isfinite(array).all())
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+def save_weights(path: str | os.PathLike[str], weights: Mapping[str, Array]) -> None:
+    """Writes a canonical weights set as safetensors, atomically: a reader sees the old file or the new one.
+
+    The header says format version, layout and architecture. The file is written beside ``path`` and renamed.
+
+    Raises:
+        WeightsError: The set is not canonical; nothing is written.
+        FileError: The file cannot be written; what was at ``path`` stays.
+    """
+    from safetensors.numpy import save
+
+    check_weights(weights)
+    in_channels, num_classes = weights_like(weights)
+    header = {
+        "format": "googlenet-parity weights",
+        "format_version": str(FORMAT_VERSION),
+        "architecture": json.dumps({"name": GOOGLENET.name, "in_channels": in_channels, "num_classes": num_classes}),
+        "layout": "kernels OIHW, dense (out, in)",
+    }
+    canonical = {name: np.ascontiguousarray(weights[name]) for name in GOOGLENET.parameter_shapes()}
+    with atomic_write(path) as file:
+        file.write(save(canonical, header))
+
+
+def load_weights(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """Reads a canonical weights set from safetensors: 116 writable arrays, in canonical order.
+
+    Raises:
+        FileError: No such file, or not a whole safetensors file.
+        WeightsError: A safetensors file that holds no canonical weights set.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        tensors = load(Path(path).read_bytes())
+    except OSError as error:
+        raise FileError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.") from None
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, OverflowError, MemoryError) as error:
+        # Beyond its own exception, safetensors lets through what NumPy raises on dtypes that NumPy lacks.
+        raise FileError(f"{os.fspath(path)!r} is not a safetensors file of NumPy dtypes: {error}.") from None
+    try:
+        check_weights(tensors)
+    except WeightsError as error:
+        raise WeightsError(f"{os.fspath(path)!r}: {error}") from None
+    return {name: np.array(tensors[name]) for name in GOOGLENET.parameter_shapes()}

@@ -1,0 +1,155 @@
+"""What the reference says of one case, worked out once and set against every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from googlenet_np import reference
+from googlenet_np.architecture import GOOGLENET, IMAGES, Concat, Layer, MaxPool2d
+from googlenet_np.backend import DType, Gradients
+from googlenet_np.weights import check_weights, weights_like
+from googlenet_parity.bounds import UNIT_ROUNDOFF, Bound, confidence, sum_length
+
+__all__ = ["GroundTruth", "Local"]
+
+Array = npt.NDArray[Any]
+
+
+class Local(NamedTuple):
+    """One layer alone, on the reference's own input rounded to the working precision.
+
+    Attributes:
+        inputs: What the layer is fed, in the working precision.
+        output: What it should give, in float64.
+        bound: How far rounding may take it; None for a layer that rounds nothing.
+    """
+
+    inputs: Array
+    output: Array
+    bound: Bound | None
+
+
+class GroundTruth:
+    """The reference's numbers for one set of weights, images and labels; each is computed when first asked for.
+
+    Args:
+        weights: A canonical weights set.
+        images: (N, C, H, W), float32.
+        labels: (N,).
+        backends: How many backends the run compares: its chance of a false alarm is shared among them.
+        seed: Of the noise floor's perturbations.
+    """
+
+    def __init__(
+        self, weights: Mapping[str, Array], images: Array, labels: Array, *, backends: int = 1, seed: int = 0
+    ) -> None:
+        check_weights(weights)
+        self.weights = dict(weights)
+        self.images = images
+        self.labels = labels
+        self.shapes = GOOGLENET.output_shapes(*weights_like(weights), image_size=images.shape[2:])
+        self._backends = backends
+        self._seed = seed
+        self._rounded: dict[tuple[str, str], Array] = {}
+        self._locals: dict[tuple[str, str], Local] = {}
+
+    @cached_property
+    def activations(self) -> dict[str, Array]:
+        """Every named activation, end to end in float64."""
+        return reference.forward(self.weights, self.images)
+
+    @cached_property
+    def gradients(self) -> Gradients:
+        """Loss and gradients, end to end in float64."""
+        return reference.gradients(self.weights, self.images, self.labels)
+
+    def inputs(self, layer: Layer, dtype: DType) -> Array:
+        """The reference's own input to ``layer``, rounded to ``dtype``; the same array for all that read the same."""
+        name = layer.inputs[0]
+        if (name, dtype) not in self._rounded:
+            exact = self.images if name == IMAGES else self.activations[name]
+            self._rounded[name, dtype] = exact.astype(dtype)
+        return self._rounded[name, dtype]
+
+    def local(self, layer: Layer, dtype: DType) -> Local:
+        """What ``layer`` should give on :meth:`inputs`, and how far rounding may take it."""
+        if (layer.name, dtype) not in self._locals:
+            self._locals[layer.name, dtype] = self._local(layer, dtype)
+        return self._locals[layer.name, dtype]
+
+    def prepare(self, dtypes: Sequence[DType]) -> None:
+        """Works out all that judging in ``dtypes`` needs, while the backends are at work."""
+        if "float64" in dtypes:
+            self.gradients  # noqa: B018 – computed here, kept
+        if "float32" in dtypes:
+            self.noise_floor("float32")
+
+    @lru_cache(maxsize=None)  # noqa: B019 – lives as long as the run
+    def noise_floor(self, dtype: DType) -> dict[str, float]:
+        """How far each layer's worst entry strays if every layer errs by its whole local bound.
+
+        Four runs of the reference in the working precision, every sum moved by its probable bound: twice with a
+        random sign for each entry, and once up and once down for all of them alike, which is the worst that
+        roundings can do to one-signed weights.
+        """
+        random = np.random.default_rng(self._seed)
+        weights = {name: array.astype(dtype) for name, array in self.weights.items()}
+        floor = dict.fromkeys(GOOGLENET.names, 0.0)
+        for sign in (None, None, 1.0, -1.0):
+            activations = {IMAGES: self.images.astype(dtype)}
+            for layer in GOOGLENET:
+                inputs = [activations[name] for name in layer.inputs]
+                output = reference.before_activation(layer, inputs, weights)
+                if sum_length(layer, self.shapes[layer.inputs[0]]):
+                    bound = self.local(layer, dtype).bound.probable
+                    output += bound * (_signs(random, output.shape) if sign is None else sign)
+                activations[layer.name] = reference.activate(layer, output)
+                strayed = np.abs(activations[layer.name] - self.activations[layer.name]).max()
+                floor[layer.name] = max(floor[layer.name], float(strayed))
+        return floor
+
+    @cached_property
+    def _exact_weights(self) -> dict[str, Array]:
+        return {name: array.astype(np.float64) for name, array in self.weights.items()}
+
+    @cached_property
+    def _absolute_weights(self) -> dict[str, Array]:
+        return {name: np.abs(array) for name, array in self._exact_weights.items()}
+
+    @cached_property
+    def _products(self) -> int:
+        """Products in all the sums that a run compares."""
+        entries = {name: int(np.prod(shape)) for name, shape in self.shapes.items()}
+        per_image = sum(entries[layer.name] * sum_length(layer, self.shapes[layer.inputs[0]]) for layer in GOOGLENET)
+        return per_image * len(self.images) * self._backends
+
+    def _local(self, layer: Layer, dtype: DType) -> Local:
+        if isinstance(layer, Concat):
+            raise TypeError(f"{layer.name} is a concatenation: it is judged against its own branches.")
+        inputs = self.inputs(layer, dtype)
+        exact = inputs.astype(np.float64)
+        output = reference.activate(layer, reference.before_activation(layer, [exact], self._exact_weights))
+        if isinstance(layer, MaxPool2d):
+            return Local(inputs, np.ascontiguousarray(output), None)
+        magnitude = reference.before_activation(layer, [np.abs(exact)], self._absolute_weights)
+        weight = self._absolute_weights.get(f"{layer.name}.weight")
+        largest = max(float(np.abs(exact).max()), 0.0 if weight is None else float(weight.max()))
+        bound = Bound.of_sums(
+            np.ascontiguousarray(magnitude),
+            sum_length(layer, self.shapes[layer.inputs[0]]),
+            dtype,
+            confidence(self._products, UNIT_ROUNDOFF[dtype]),
+            largest,
+        )
+        return Local(inputs, np.ascontiguousarray(output), bound)
+
+
+def _signs(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    count = int(np.prod(shape))
+    bits = np.unpackbits(np.frombuffer(random.bytes(-(-count // 8)), np.uint8), count=count)
+    return (bits.astype(np.float32) * 2 - 1).reshape(shape)

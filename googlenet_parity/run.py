@@ -1,0 +1,251 @@
+"""The main job: every backend in a process of its own, side by side, set against one reference."""
+
+from __future__ import annotations
+
+import os
+import platform
+import queue
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from googlenet_np.architecture import GOOGLENET, Concat
+from googlenet_np.backend import DTYPES, DType
+from googlenet_parity import checks
+from googlenet_parity.client import AbilityError, BackendError, MissingBackendError, Reply, Worker
+from googlenet_parity.ground_truth import GroundTruth
+from googlenet_parity.transport import Shelf
+from googlenet_parity.verdict import BackendReport, CheckResult, Report, Status
+
+__all__ = ["Case", "Listener", "Subject", "run"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the backends are given.
+
+    Attributes:
+        weights: A canonical weights set, float32.
+        images: (N, C, H, W), float32.
+        labels: (N,).
+        dtypes: The precisions in which backends are judged.
+        settings: How the case came about, for the report.
+    """
+
+    weights: Mapping[str, Array]
+    images: Array
+    labels: Array
+    dtypes: tuple[DType, ...] = DTYPES
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A backend to be judged.
+
+    Attributes:
+        name: As it is called in the report.
+        target: Its ``module:attribute``.
+        required: Whether a missing framework is an error; otherwise the backend is skipped.
+    """
+
+    name: str
+    target: str
+    required: bool = False
+
+
+class Listener(Protocol):
+    """Is told how a run goes on; may be called from other threads."""
+
+    def __call__(self, backend: str, done: int, total: int, step: str) -> None:
+        """``done`` of ``total`` calls are answered, ``step`` the last of them."""
+        ...
+
+
+def run(
+    make_case: Callable[[], Case],
+    subjects: Sequence[Subject],
+    *,
+    timeout: float = 600.0,
+    memory_limit: int | None = None,
+    listener: Listener | None = None,
+) -> Report:
+    """Judges the subjects, side by side.
+
+    Args:
+        make_case: Gives the case; called once the processes are under way, so that neither waits for the other.
+        subjects: The backends.
+        timeout: Seconds that a backend's process may take.
+        memory_limit: Bytes of address space that it may use, or None.
+        listener: Is told of progress.
+
+    Raises:
+        GoogLeNetError: The case cannot be made; no process is left behind.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="googlenet-parity-")))
+        shelf = Shelf(folder, "comparer")
+        trials = []
+        for subject in subjects:
+            worker = Worker(
+                subject.name, subject.target, folder=folder, shelf=shelf, timeout=timeout, memory_limit=memory_limit
+            )
+            stack.callback(worker.close)
+            trials.append(_Trial(subject, worker, listener))
+        case = make_case()
+        truth = GroundTruth(case.weights, case.images, case.labels, backends=len(subjects))
+        for trial in trials:
+            trial.ask_whole(truth, case.dtypes)
+        for trial in trials:
+            trial.ask_layers(truth, case.dtypes)
+        truth.prepare(case.dtypes)
+        reports = {trial.subject: trial.report(truth, case.dtypes) for trial in _as_answered(trials)}
+        return Report(tuple(reports[subject] for subject in subjects), case.settings, environment())
+
+
+def environment() -> dict[str, Any]:
+    """Where this runs: interpreter, NumPy, operating system, processor."""
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+class _Trial:
+    """One backend's calls, and what follows from their answers."""
+
+    def __init__(self, subject: Subject, worker: Worker, listener: Listener | None) -> None:
+        self.subject = subject
+        self._worker = worker
+        self._listener = listener
+        self._calls: dict[tuple[str, ...], Future[Reply]] = {}
+        self._answered = 0
+        self._seconds = 0.0
+        self._watch(("load",), worker.loaded)
+
+    @property
+    def last_call(self) -> Future[Reply]:
+        """The call that is answered last: a worker answers in order."""
+        return list(self._calls.values())[-1]
+
+    def ask_whole(self, truth: GroundTruth, dtypes: Sequence[DType]) -> None:
+        """Makes the calls that need nothing of the reference."""
+        for dtype in dtypes:
+            self._call("build", dtype, truth.weights)
+            self._call("activations", dtype, {"images": truth.images})
+            self._call("predict", dtype, {"images": truth.images})
+            if dtype == "float64":
+                self._call("gradients", dtype, {"images": truth.images, "labels": truth.labels})
+
+    def ask_layers(self, truth: GroundTruth, dtypes: Sequence[DType]) -> None:
+        """Makes the calls that feed each layer the reference's own input."""
+        for layer in GOOGLENET:
+            if "float32" in dtypes and not isinstance(layer, Concat):
+                self._call("layer", "float32", {"inputs": truth.inputs(layer, "float32")}, name=layer.name)
+
+    def report(self, truth: GroundTruth, dtypes: Sequence[DType]) -> BackendReport:
+        """The verdict on all answers."""
+        versions: dict[str, str] = {}
+        try:
+            versions = self._reply("load").values["versions"]
+        except MissingBackendError as error:
+            reason = f"{self.subject.name} needs the Python module {str(error)!r}, which is not installed."
+            status = Status.ERROR if self.subject.required else Status.SKIPPED
+            results = [CheckResult("load", status, reason)]
+        except BackendError as error:
+            results = [CheckResult("load", Status.ERROR, str(error))]
+        else:
+            results = [result for dtype in dtypes for result in self._check(truth, dtype)]
+        return BackendReport(self.subject.name, versions, tuple(results), self._seconds)
+
+    def _check(self, truth: GroundTruth, dtype: DType) -> Iterator[CheckResult]:
+        def exported() -> dict[str, Array]:
+            return self._reply("build", dtype).arrays
+
+        def activations() -> dict[str, Array]:
+            exported()
+            return self._reply("activations", dtype).arrays
+
+        def logits() -> Array:
+            exported()
+            return self._reply("predict", dtype).arrays["logits"]
+
+        def gradients() -> tuple[float, dict[str, Array]]:
+            exported()
+            reply = self._reply("gradients", dtype)
+            return reply.values["loss"], reply.arrays
+
+        def outputs() -> dict[str, Array]:
+            exported()
+            layers = [layer.name for layer in GOOGLENET if not isinstance(layer, Concat)]
+            return {name: self._reply("layer", dtype, name).arrays["output"] for name in layers}
+
+        yield _result(f"weights {dtype}", lambda name: checks.check_weights_kept(name, truth, dtype, exported()))
+        yield _result(f"shapes {dtype}", lambda name: checks.check_shapes(name, truth, dtype, activations()))
+        if dtype == "float64":
+            yield _result(f"outputs {dtype}", lambda name: checks.check_outputs(name, truth, activations()))
+            yield _result(f"gradients {dtype}", lambda name: checks.check_gradients(name, truth, *gradients()))
+        else:
+            yield _result(
+                f"layers {dtype}", lambda name: checks.check_layers(name, truth, dtype, outputs(), activations())
+            )
+            yield _result(
+                f"end to end {dtype}", lambda name: checks.check_end_to_end(name, truth, dtype, activations())
+            )
+        yield _result(f"prediction {dtype}", lambda name: checks.check_prediction(name, truth, dtype, logits()))
+
+    def _call(self, method: str, dtype: str, arrays: Mapping[str, Array], **values: str) -> None:
+        self._watch((method, dtype, *values.values()), self._worker.call(method, arrays, dtype=dtype, **values))
+
+    def _watch(self, key: tuple[str, ...], call: Future[Reply]) -> None:
+        def answered(_: Future[Reply]) -> None:
+            self._answered += 1
+            self._seconds = time.monotonic() - self._worker.started
+            if self._listener:
+                self._listener(self.subject.name, self._answered, len(self._calls), " ".join(key))
+
+        self._calls[key] = call
+        call.add_done_callback(answered)
+
+    def _reply(self, *key: str) -> Reply:
+        return self._calls[key].result()
+
+
+def _result(name: str, check: Callable[[str], CheckResult]) -> CheckResult:
+    try:
+        return check(name)
+    except AbilityError as error:
+        return CheckResult(name, Status.SKIPPED, str(error))
+    except BackendError as error:
+        return CheckResult(name, Status.ERROR, str(error))
+
+
+def _as_answered(trials: Sequence[_Trial]) -> Iterator[_Trial]:
+    """The trials, whichever has all its answers first."""
+    answered: queue.SimpleQueue[_Trial] = queue.SimpleQueue()
+    for trial in trials:
+        trial.last_call.add_done_callback(lambda _, trial=trial: answered.put(trial))
+    for _ in trials:
+        yield answered.get()

@@ -1,0 +1,129 @@
+"""What a person sees: progress while a run goes on, and its report as a table."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from googlenet_parity.run import Listener
+from googlenet_parity.verdict import BackendReport, CheckResult, Report, Status
+
+__all__ = ["print_report", "progress"]
+
+STYLES = {
+    Status.PASS: "green",
+    Status.SKIPPED: "dim",
+    Status.SUSPECT: "yellow",
+    Status.FAIL: "bold red",
+    Status.ERROR: "bold red",
+}
+COLUMNS = {
+    "outputs float64": "float64\noutputs",
+    "gradients float64": "float64\ngradients",
+    "layers float32": "float32\nlayer by layer",
+    "end to end float32": "float32\nend to end",
+}
+"""The checks that have a column; the others show when they do not pass."""
+
+
+@contextlib.contextmanager
+def progress(console: Console, names: Sequence[str]) -> Iterator[Listener]:
+    """A live line for each backend, gone when the run is over; nothing where the output is no terminal."""
+    bars = Progress(
+        TextColumn("{task.fields[backend]:<8}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.completed:>3.0f}/{task.total:<3.0f}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", style="dim"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bars:
+        tasks = {name: bars.add_task("starting", total=100, backend=escape(name)) for name in names}
+
+        def listener(backend: str, done: int, total: int, step: str) -> None:
+            description = "done" if done == total else escape(step)
+            bars.update(tasks[backend], completed=done, total=total, description=description)
+
+        yield listener
+
+
+def print_report(console: Console, report: Report) -> None:
+    """The case in a line, a row for each backend, a sentence for whatever did not pass, and the verdict."""
+    shown = [check for check in COLUMNS if any(_find(backend, check) for backend in report.backends)]
+    console.print(_case(report), highlight=False)
+    table = Table(box=SIMPLE_HEAD, caption_justify="left", caption_style="dim", pad_edge=False)
+    table.add_column("\nbackend")
+    for check in shown:
+        table.add_column(COLUMNS[check], no_wrap=True)
+    table.add_column("\ntime", justify="right", no_wrap=True)
+    table.add_column("\nverdict", no_wrap=True)
+    for backend in report.backends:
+        version = next(iter(backend.versions.values()), "").partition("+")[0]
+        cells = [_cell(_find(backend, check)) for check in shown]
+        status = f"[{STYLES[backend.status]}]{backend.status}[/]"
+        table.add_row(escape(f"{backend.name} {version}"), *cells, f"{backend.seconds:.1f} s", status)
+    if shown:
+        table.caption = "Shares: the largest error, as a share of what is allowed there. Above 1 fails."
+    console.print(table)
+    for backend in report.backends:
+        for message, checks in _messages(backend).items():
+            console.print(
+                f"[{STYLES[checks[0].status]}]{checks[0].status}[/] {escape(backend.name)}: "
+                f"[bold]{', '.join(check.check for check in checks)}[/] – {escape(message)}",
+                highlight=False,
+            )
+    console.print(_verdict(report), highlight=False)
+
+
+def _case(report: Report) -> str:
+    count, channels, height, width = report.settings["shape"]
+    seed = report.settings["seed"]
+    weights = f"{report.settings['weights']}, seed {seed}" if seed is not None else report.settings["weights"]
+    return escape(
+        f"{count} × {channels}×{height}×{width} from {report.settings['images']}, "
+        f"{report.settings['num_classes']} classes; weights: {weights}"
+    )
+
+
+def _find(backend: BackendReport, name: str) -> CheckResult | None:
+    return next((check for check in backend.checks if check.check == name), None)
+
+
+def _cell(check: CheckResult | None) -> str:
+    if check is None:
+        return "–"
+    if check.worst is None:
+        return f"[{STYLES[check.status]}]{check.status}[/]"
+    share = check.worst.share
+    number = "∞" if share == float("inf") else f"{share:.3f}" if share < 10 else f"{share:.3g}"
+    # Which layer it is matters most where each stands for itself, and a terminal has but eighty columns.
+    name = check.worst.name.rpartition("inception_")[2] if check.check.startswith("layers") else ""
+    return f"[{STYLES[check.status]}]{number}[/] [dim]{escape(name)}[/]"
+
+
+def _messages(backend: BackendReport) -> dict[str, list[CheckResult]]:
+    """What did not pass, checks that say the same together: a backend that died says it but once."""
+    messages: dict[str, list[CheckResult]] = {}
+    for check in backend.checks:
+        if check.status is not Status.PASS:
+            messages.setdefault(check.message, []).append(check)
+    return messages
+
+
+def _verdict(report: Report) -> str:
+    judged = [backend for backend in report.backends if backend.status is not Status.SKIPPED]
+    passed = sum(backend.status is Status.PASS for backend in judged)
+    if report.status is Status.PASS:
+        names = ", ".join(backend.name for backend in judged)
+        return f"[green]pass[/]: {names} – the same GoogLeNet as the float64 reference."
+    if not judged:
+        return "[bold red]error[/]: no backend is installed: pip install 'googlenet-parity[torch]', \\[tf] or \\[mx]."
+    return f"[{STYLES[report.status]}]{report.status}[/]: {passed} of {len(judged)} judged backends pass."

@@ -1,0 +1,123 @@
+"""The process in which one backend runs: it answers calls until its socket closes.
+
+Started by :mod:`googlenet_parity.client` as ``python -m googlenet_parity.worker``. What the framework prints goes to
+the process's own output, which the client keeps for its last words.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import platform
+import socket
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from googlenet_parity.transport import Shelf, read_arrays
+
+Array = npt.NDArray[Any]
+Answer = tuple[dict[str, Any], dict[str, Array]]
+
+
+class Calls:
+    """What a client can ask for: every public method is a call, with plain values and arrays by keyword."""
+
+    def __init__(self) -> None:
+        self._backend: Any = None
+        self._models: dict[str, Any] = {}
+
+    def load(self, *, target: str) -> Answer:
+        """Imports the backend at ``module:attribute`` and makes one."""
+        module, _, attribute = target.partition(":")
+        self._backend = getattr(importlib.import_module(module), attribute)()
+        versions = {str(name): str(version) for name, version in self._backend.versions().items()}
+        return {"versions": versions, "python": platform.python_version()}, {}
+
+    def build(self, *, dtype: str, **weights: Array) -> Answer:
+        """Builds the model of ``dtype`` and gives its weights back."""
+        # Backends get arrays of their own: a framework may keep what it was given.
+        own = {name: np.array(array) for name, array in weights.items()}
+        self._models[dtype] = self._backend.build(own, dtype)
+        return {}, _arrays(self._models[dtype].export_weights())
+
+    def activations(self, *, dtype: str, images: Array) -> Answer:
+        """One forward pass."""
+        return {}, _arrays(self._models[dtype].activations(images))
+
+    def predict(self, *, dtype: str, images: Array) -> Answer:
+        """Logits by the fast path."""
+        return {}, _arrays({"logits": self._models[dtype].predict(images)})
+
+    def layer(self, *, dtype: str, name: str, inputs: Array) -> Answer:
+        """One layer alone."""
+        return {}, _arrays({"output": self._models[dtype].layer(name, inputs)})
+
+    def gradients(self, *, dtype: str, images: Array, labels: Array) -> Answer:
+        """One forward and backward pass."""
+        loss, weights, by_images = self._models[dtype].gradients(images, labels)
+        return {"loss": float(loss)}, _arrays({**weights, "images": by_images})
+
+    def layer_gradients(self, *, dtype: str, name: str, inputs: Array, cotangent: Array) -> Answer:
+        """The backward pass of one layer alone."""
+        weights, by_inputs = self._models[dtype].layer_gradients(name, inputs, cotangent)
+        return {}, _arrays({**weights, "inputs": by_inputs})
+
+
+def _arrays(given: Mapping[str, Any]) -> dict[str, Array]:
+    """What a backend gave, held to be a dict of plain NumPy arrays."""
+    if not isinstance(given, Mapping):
+        raise TypeError(f"The backend gave a {type(given).__name__}; expected a dict of name to NumPy array.")
+    for name, array in given.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+            kind = f"array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise TypeError(f"The backend gave a {kind} for {name!r}; expected a NumPy array of numbers.")
+    return dict(given)
+
+
+def serve(connection: socket.socket, folder: Path, prefix: str) -> None:
+    """Answers the calls that come over ``connection`` until it closes."""
+    calls = Calls()
+    shelf = Shelf(folder, prefix)
+    with connection.makefile("r", encoding="utf-8", newline="\n") as lines:
+        for line in lines:
+            call = json.loads(line)
+            try:
+                values, arrays = getattr(calls, call["method"])(**call["values"], **read_arrays(call["arrays"]))
+                reply: dict[str, Any] = {"values": values, "arrays": shelf.put(arrays)}
+            except Exception as error:  # whatever a backend raises is this call's answer, not this process's end
+                traceback.print_exc()
+                missing = error.name if isinstance(error, ModuleNotFoundError) else None
+                reply = {
+                    "error": f"{type(error).__name__}: {error}",
+                    "missing_module": missing,
+                    "unable": isinstance(error, NotImplementedError),
+                }
+            sys.stdout.flush()
+            connection.sendall((json.dumps(reply) + "\n").encode())
+
+
+def main() -> None:
+    """The process's entry point; its arguments are made by the client."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--socket", type=int, required=True, help="file descriptor of the connection")
+    parser.add_argument("--folder", type=Path, required=True, help="where arrays are shared")
+    parser.add_argument("--prefix", required=True, help="how this worker's files begin")
+    parser.add_argument("--memory-limit", type=int, help="address space, in bytes")
+    arguments = parser.parse_args()
+    if arguments.memory_limit:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (arguments.memory_limit, arguments.memory_limit))
+    with socket.socket(fileno=arguments.socket) as connection:
+        serve(connection, arguments.folder, arguments.prefix)
+
+
+if __name__ == "__main__":
+    main()
