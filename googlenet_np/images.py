@@ -219,7 +219,8 @@ def _load_npy(path: Path) -> Array:
         if magic != NPY_MAGIC:
             raise FileError(f"'{path}' is neither a .npy file nor a folder of image files.")
         # Mapped, not read: a header that claims more than the file holds is refused before memory is taken for it.
-        images = np.load(path, mmap_mode="r", allow_pickle=False)
+        with np.errstate(over="ignore"):
+            images: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise FileError(f"Cannot read '{path}': {error.strerror or error}.") from None
     except FileError:
@@ -227,5 +228,5 @@ def _load_npy(path: Path) -> Array:
     except Exception as error:
         raise FileError(f"Cannot read '{path}' as a .npy file of numbers: {error}.") from None
     if images.dtype == np.uint8:
-        return images.astype(np.float32) / np.float32(255)
+        return np.divide(images, 255, dtype=np.float32)
     return np.array(images, dtype=images.dtype.newbyteorder("="), order="C", subok=False)

@@ -6,6 +6,7 @@ Float64 by default; the same code runs in float32. A batch is worked through in 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -30,7 +31,7 @@ from googlenet_np.errors import ImagesError
 from googlenet_np.images import check_images, check_labels
 from googlenet_np.weights import check_weights, weights_like
 
-__all__ = ["activate", "before_activation", "forward", "gradients", "layer", "layer_gradients"]
+__all__ = ["activate", "before_activation", "forward", "forward_and_gradients", "gradients", "layer", "layer_gradients"]
 
 Array = npt.NDArray[Any]
 
@@ -61,16 +62,12 @@ def forward(
         WeightsError, ImagesError, OptionError, UnknownLayerError: What was wrong, and what was expected.
     """
     weights, images = _prepared(weights, images, dtype)
-    kept = [layer for layer in GOOGLENET if layers is None or layer.name in layers]
     for name in layers or ():
         GOOGLENET[name]
-    shapes = _shapes(weights, images)
-    result = {layer.name: np.empty((len(images), *shapes[layer.name]), images.dtype) for layer in kept}
-    for chunk in _chunks(images, shapes):
-        activations = _forward(weights, images[chunk], GOOGLENET)
-        for name, array in result.items():
-            array[chunk] = activations[name]
-    return result
+    kept = _allocated(weights, images, [name for name in GOOGLENET.names if layers is None or name in layers])
+    for chunk in _chunks(weights, images):
+        _keep(kept, chunk, _forward(weights, images[chunk], GOOGLENET))
+    return kept
 
 
 def gradients(weights: Mapping[str, Array], images: Array, labels: Array, *, dtype: str = "float64") -> Gradients:
@@ -92,17 +89,17 @@ def gradients(weights: Mapping[str, Array], images: Array, labels: Array, *, dty
     """
     weights, images = _prepared(weights, images, dtype)
     check_labels(labels, len(images), len(weights["fc.bias"]))
-    by_weights = {name: np.zeros_like(weight) for name, weight in weights.items()}
-    by_images = np.empty_like(images)
-    loss = 0.0
-    for chunk in _chunks(images, _shapes(weights, images)):
-        activations = _forward(weights, images[chunk], GOOGLENET)
-        losses, by_logits = op.softmax_cross_entropy(activations["fc"], labels[chunk])
-        loss += float(losses.sum())
-        by_images[chunk] = _backward(
-            weights, images[chunk], activations, by_logits / len(images), GOOGLENET, by_weights
-        )
-    return Gradients(loss / len(images), by_weights, by_images)
+    return _gradients(weights, images, labels, {})
+
+
+def forward_and_gradients(
+    weights: Mapping[str, Array], images: Array, labels: Array, *, dtype: str = "float64"
+) -> tuple[dict[str, Array], Gradients]:
+    """What :func:`forward` and :func:`gradients` give, from one forward pass."""
+    weights, images = _prepared(weights, images, dtype)
+    check_labels(labels, len(images), len(weights["fc.bias"]))
+    kept = _allocated(weights, images, GOOGLENET.names)
+    return kept, _gradients(weights, images, labels, kept)
 
 
 def layer(name: str, weights: Mapping[str, Array], inputs: Array, *, dtype: str = "float64") -> Array:
@@ -146,7 +143,7 @@ def layer_gradients(
             f"The cotangent of {name!r} has shape {np.shape(cotangent)}; expected {activations[name].shape}."
         )
     by_weights = {key: np.zeros_like(weight) for key, weight in own.items()}
-    by_inputs = _backward(own, inputs, activations, cotangent.astype(inputs.dtype), part, by_weights)
+    by_inputs = _backward(own, activations, cotangent.astype(inputs.dtype), part, by_weights)
     short = {key.removeprefix(f"{name}."): gradient for key, gradient in by_weights.items()}
     return LayerGradients(short, np.ascontiguousarray(by_inputs))
 
@@ -193,12 +190,36 @@ def _rewired(layer: Layer, inside: set[str]) -> Layer:
     return replace(layer, inputs=tuple(name if name in inside else IMAGES for name in layer.inputs))
 
 
+def _gradients(weights: dict[str, Array], images: Array, labels: Array, kept: Mapping[str, Array]) -> Gradients:
+    """The gradients; on the way, the activations that ``kept`` has arrays for."""
+    by_weights = {name: np.zeros_like(weight) for name, weight in weights.items()}
+    by_images = np.empty_like(images)
+    loss = 0.0
+    for chunk in _chunks(weights, images):
+        activations = _forward(weights, images[chunk], GOOGLENET)
+        _keep(kept, chunk, activations)
+        losses, by_logits = op.softmax_cross_entropy(activations["fc"], labels[chunk])
+        loss += float(losses.sum())
+        by_images[chunk] = _backward(weights, activations, by_logits / len(images), GOOGLENET, by_weights)
+    return Gradients(loss / len(images), by_weights, by_images)
+
+
 def _shapes(weights: Mapping[str, Array], images: Array) -> dict[str, tuple[int, ...]]:
     return GOOGLENET.output_shapes(*weights_like(weights), image_size=images.shape[2:])
 
 
-def _chunks(images: Array, shapes: Mapping[str, tuple[int, ...]]) -> list[slice]:
-    per_image = sum(int(np.prod(shape)) for shape in shapes.values()) * images.itemsize
+def _allocated(weights: Mapping[str, Array], images: Array, names: Collection[str]) -> dict[str, Array]:
+    shapes = _shapes(weights, images)
+    return {name: np.empty((len(images), *shapes[name]), images.dtype) for name in names}
+
+
+def _keep(kept: Mapping[str, Array], chunk: slice, activations: Mapping[str, Array]) -> None:
+    for name, array in kept.items():
+        array[chunk] = activations[name]
+
+
+def _chunks(weights: Mapping[str, Array], images: Array) -> list[slice]:
+    per_image = sum(math.prod(shape) for shape in _shapes(weights, images).values()) * images.itemsize
     size = max(1, CHUNK_BYTES // per_image)
     return [slice(start, start + size) for start in range(0, len(images), size)]
 
@@ -236,7 +257,6 @@ def activate(layer: Layer, output: Array) -> Array:
 
 def _backward(
     weights: Mapping[str, Array],
-    images: Array,
     activations: Mapping[str, Array],
     cotangent: Array,
     architecture: Architecture,

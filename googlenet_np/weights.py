@@ -7,6 +7,7 @@ dense (out, in). How many image channels and classes it is for follows from the 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -72,14 +73,15 @@ def init_weights(
             receptive_field = int(np.prod(shape[2:], dtype=int))
             fan_out, fan_in = shape[0] * receptive_field, shape[1] * receptive_field
             limit = {
-                "xavier_uniform": (6 / (fan_in + fan_out)) ** 0.5,
-                "pytorch": fan_in**-0.5,
-                "keras": (6 / (fan_in + fan_out)) ** 0.5,
+                "xavier_uniform": math.sqrt(6 / (fan_in + fan_out)),
+                "pytorch": 1 / math.sqrt(fan_in),
+                "keras": math.sqrt(6 / (fan_in + fan_out)),
                 "gluon": 0.07,
             }[scheme]
         else:
-            limit = fan_in**-0.5 if scheme in ("xavier_uniform", "pytorch") else 0.0
-        weights[name] = random.uniform(-limit, limit, shape).astype(np.float32)
+            limit = 1 / math.sqrt(fan_in) if scheme in ("xavier_uniform", "pytorch") else 0.0
+        # Not random.uniform: a compiler may fuse its product and sum, and round once where others round twice.
+        weights[name] = (random.random(shape) * (2 * limit) - limit).astype(np.float32)
     return weights
 
 
@@ -87,13 +89,15 @@ def weights_like(weights: Mapping[str, Array]) -> tuple[int, int]:
     """The ``(in_channels, num_classes)`` that a weights set is for, read off its first and last layer.
 
     Raises:
-        WeightsError: One of those two tensors is missing or has the wrong rank.
+        WeightsError: One of those two tensors is missing, is no array, or has the wrong rank.
     """
     sizes = []
     for name, rank, axis in (("b1.conv.weight", 4, 1), ("fc.weight", 2, 0)):
         if name not in weights:
             raise WeightsError(f"The weights hold no {name!r}; expected the 116 canonical tensors.")
-        shape = np.shape(weights[name])
+        if not isinstance(weights[name], np.ndarray):
+            raise WeightsError(f"{name!r} is a {type(weights[name]).__name__}; expected a NumPy array.")
+        shape = weights[name].shape
         if len(shape) != rank or shape[axis] < 1:
             raise WeightsError(f"{name!r} has shape {_shape(shape)}; expected {rank} axes, none of them empty.")
         sizes.append(int(shape[axis]))
@@ -117,6 +121,7 @@ def check_weights(
 
     Raises:
         WeightsError: With every missing and every unexpected key, sorted, or every tensor that does not fit.
+        OptionError: A count under 1.
     """
     if not isinstance(weights, Mapping):
         raise WeightsError(f"The weights are a {type(weights).__name__}; expected a dict of name to NumPy array.")
@@ -128,7 +133,9 @@ def check_weights(
         parts += [f"{len(unexpected)} unexpected: {', '.join(map(str, unexpected))}"] * bool(unexpected)
         raise WeightsError(f"The weights do not have the {len(names)} canonical names; {'; '.join(parts)}.")
     own = weights_like(weights)
-    expected = architecture.parameter_shapes(in_channels or own[0], num_classes or own[1])
+    expected = architecture.parameter_shapes(
+        own[0] if in_channels is None else in_channels, own[1] if num_classes is None else num_classes
+    )
     faults = [fault for name, shape in expected.items() for fault in _faults(name, weights[name], shape)]
     if faults:
         raise WeightsError(f"The weights do not fit {architecture.name}: {'; '.join(faults)}.")
@@ -141,16 +148,9 @@ def _faults(name: str, array: Any, shape: tuple[int, ...]) -> Iterator[str]:
         yield f"{name!r} has shape {_shape(array.shape)}, expected {_shape(shape)}"
     elif array.dtype not in (np.float32, np.float64):
         yield f"{name!r} has dtype {array.dtype}, expected float32 or float64"
-    elif not _all_finite(array):
-        finite = np.isfinite(array)
+    elif not (finite := np.isfinite(array.view(np.ndarray))).all():  # a masked array would answer for what it shows
         where = tuple(int(axis) for axis in np.argwhere(~finite)[0])
         yield f"{name!r} holds {array[where]} at {where}, expected finite numbers"
-
-
-def _all_finite(array: Array) -> bool:
-    # A sum goes through memory once, without a mask, and is not finite whenever an entry is not.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(array.sum())) or bool(np.isfinite(array).all())
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ class Bound:
         """Beyond it, an error is no rounding: a proof."""
         return self.magnitude * self.certain_factor + self.underflow
 
-    @property
+    @cached_property
     def probable(self) -> Array:
         """Beyond it, an error is no rounding unless roundings depend on each other."""
         return self.magnitude * self.probable_factor + self.underflow

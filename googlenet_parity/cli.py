@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -72,9 +74,9 @@ def run(
         float, typer.Option(metavar="SECONDS", min=0.001, help="Time that one backend may take.")
     ] = 600.0,
     memory_limit: Annotated[
-        float | None,
+        float,
         typer.Option(metavar="GIB", min=0.001, show_default="none", help="Address space that one backend may use."),
-    ] = None,
+    ] = math.inf,
 ) -> None:
     """Set every installed backend against the NumPy reference, layer by layer, on real images.
 
@@ -104,14 +106,18 @@ def run(
     subjects = [Subject(name, target, required=True) for name, target in dict(named).items()]
     subjects = subjects or [Subject(name, target) for name, target in registered_backends().items()]
     console = Console()
-    with terminal.progress(Console(stderr=True), [subject.name for subject in subjects]) as listener:
-        report = run_case(
-            lambda: make_case(options),
-            subjects,
-            timeout=timeout,
-            memory_limit=int(memory_limit * 2**30) if memory_limit else None,
-            listener=listener,
-        )
+    try:
+        with terminal.progress(Console(stderr=True), [subject.name for subject in subjects]) as listener:
+            report = run_case(
+                lambda: make_case(options),
+                subjects,
+                timeout=timeout,
+                memory_limit=int(memory_limit * 2**30) if memory_limit < math.inf else None,
+                listener=listener,
+            )
+    except KeyboardInterrupt:
+        print("Interrupted; every process that was started has been ended.", file=sys.stderr)
+        raise typer.Exit(130) from None
     terminal.print_report(console, report)
     if json:
         export.write_json(json, report)
@@ -142,11 +148,13 @@ def main() -> None:
     top_level = {"-h", "--help", "--install-completion", "--show-completion"}
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in top_level):
         sys.argv.insert(1, "run")
+    # By itself, SIGTERM (of a job's time limit, say) would leave workers and their files behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
-    except GoogLeNetError as error:
+    except (GoogLeNetError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("Interrupted; every process that was started has been ended.", file=sys.stderr)
-        sys.exit(130)
+    except MemoryError as error:
+        print(f"error: Out of memory. {error}", file=sys.stderr)
+        sys.exit(2)

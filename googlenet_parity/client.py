@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -25,6 +26,19 @@ from googlenet_parity.transport import Shelf, read_arrays
 __all__ = ["AbilityError", "BackendError", "MissingBackendError", "Reply", "Worker"]
 
 Array = npt.NDArray[Any]
+
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+"""What the frameworks and their libraries ask for how many threads they may start."""
+
+LAST_BYTES = 1000
+"""How much of what a process prints is kept for its last words."""
 
 
 class BackendError(Exception):
@@ -55,9 +69,10 @@ class Worker:
     Args:
         label: The name of the backend in messages.
         target: The backend's ``module:attribute``.
-        folder: An existing folder for shared arrays and the process's output.
+        folder: An existing folder, in which the worker gets one of its own for its arrays.
         shelf: Where this side shares arrays; the workers of one run have one shelf.
         timeout: Seconds after which the process is ended.
+        threads: How many the framework may start, unless the caller's own environment says.
         memory_limit: Address space in bytes, or None.
         python: The interpreter.
     """
@@ -70,6 +85,7 @@ class Worker:
         folder: Path,
         shelf: Shelf,
         timeout: float,
+        threads: int,
         memory_limit: int | None = None,
         python: str = sys.executable,
     ) -> None:
@@ -77,30 +93,34 @@ class Worker:
         self.started = time.monotonic()
         self._timeout = timeout
         self._timed_out = False
-        self._closed = False
+        self._epitaph = ""
         self._shelf = shelf
-        self._log = folder / f"{label}.log"
+        self._printed = b""
         self._waiting: deque[Future[Reply]] = deque()
         self._lock = threading.Lock()
         ours, theirs = socket.socketpair()
-        command = [python, "-m", "googlenet_parity.worker", "--socket", str(theirs.fileno())]
-        command += ["--folder", str(folder), "--prefix", label]
+        # Unbuffered: what a process says before it is killed are its last words.
+        command = [python, "-u", "-m", "googlenet_parity.worker", "--socket", str(theirs.fileno())]
+        command += ["--folder", tempfile.mkdtemp(dir=folder)]
         if memory_limit:
             command += ["--memory-limit", str(memory_limit)]
-        with theirs, self._log.open("wb") as log:
+        with theirs:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno()],
+                env=dict.fromkeys(THREAD_VARIABLES, str(threads)) | os.environ,
                 start_new_session=True,  # Ctrl-C reaches the comparer alone, which then ends its workers
             )
         self._socket = ours
         self._stream = ours.makefile("r", encoding="utf-8", newline="\n")
-        self._timer = threading.Timer(timeout, self._out_of_time)
+        self._timer = threading.Timer(min(timeout, threading.TIMEOUT_MAX), self._out_of_time)
         self._timer.daemon = True
         self._timer.start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.loaded = self.call("load", target=target)
@@ -111,8 +131,8 @@ class Worker:
         places = self._shelf.share(arrays or {})
         line = json.dumps({"method": method, "values": values, "arrays": places}) + "\n"
         with self._lock:
-            if self._closed:
-                future.set_exception(BackendError(self._epitaph()))
+            if self._epitaph:
+                future.set_exception(BackendError(self._epitaph))
                 return future
             self._waiting.append(future)
         with contextlib.suppress(OSError):  # a dead worker is noticed, and told of, by the reader
@@ -133,6 +153,16 @@ class Worker:
         self._timed_out = True
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        # A child of the process that left its group may hold the other end open; the reader is not to wait for that.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _listen(self) -> None:
+        """Keeps the end of what the process prints, so that a flood of it fills neither disk nor memory."""
+        assert self._process.stdout is not None
+        with self._process.stdout as output:
+            while printed := os.read(output.fileno(), 65536):
+                self._printed = (self._printed + printed)[-LAST_BYTES:]
 
     def _read(self) -> None:
         with contextlib.suppress(OSError, ValueError):
@@ -140,12 +170,13 @@ class Worker:
                 self._resolve(self._waiting.popleft(), json.loads(line))
         self._process.wait()
         self._timer.cancel()
+        self._listener.join(timeout=1)  # again, a child may hold the other end
         with self._lock:
-            self._closed = True
+            self._epitaph = self._end()
             abandoned = list(self._waiting)
             self._waiting.clear()
         for future in abandoned:
-            future.set_exception(BackendError(self._epitaph()))
+            future.set_exception(BackendError(self._epitaph))
 
     def _resolve(self, future: Future[Reply], reply: dict[str, Any]) -> None:
         if "error" not in reply:
@@ -154,12 +185,14 @@ class Worker:
             except OSError as error:
                 future.set_exception(BackendError(f"{self.label} gave arrays that cannot be read: {error}."))
         elif reply["missing_module"]:
-            future.set_exception(MissingBackendError(reply["missing_module"]))
+            missing = _printable(reply["missing_module"])
+            sentence = f"{self.label} needs the Python module {missing!r}, which is not installed."
+            future.set_exception(MissingBackendError(sentence))
         else:
             kind = AbilityError if reply["unable"] else BackendError
-            future.set_exception(kind(f"{self.label} raised {reply['error'].rstrip('.')}."))
+            future.set_exception(kind(f"{self.label} raised {_printable(reply['error']).rstrip(' .:')}."))
 
-    def _epitaph(self) -> str:
+    def _end(self) -> str:
         code = self._process.returncode
         if self._timed_out:
             end = f"{self.label} did not finish within {self._timeout:g} s and was ended"
@@ -171,7 +204,10 @@ class Worker:
         return f"{end}; its last words: {words}" if words else f"{end}, without a word."
 
     def _last_words(self) -> str:
-        with contextlib.suppress(OSError):
-            lines = [line.strip() for line in self._log.read_text(errors="replace").splitlines()]
-            return next((line for line in reversed(lines) if line), "")
-        return ""
+        lines = [_printable(line).strip() for line in self._printed.decode(errors="replace").splitlines()]
+        return next((line for line in reversed(lines) if line), "")
+
+
+def _printable(text: str) -> str:
+    """``text`` with a space for every character that a terminal may obey, or that XML forbids."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -36,6 +37,7 @@ def write_json(path: Path, report: Report) -> None:
                 "versions": backend.versions,
                 "seconds": round(backend.seconds, 3),
                 "checks": [_check(check) for check in backend.checks],
+                "diagnosis": backend.diagnosis and asdict(backend.diagnosis),
             }
             for backend in report.backends
         ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,12 +12,18 @@ import numpy.typing as npt
 from googlenet_np import reference
 from googlenet_np.architecture import GOOGLENET, IMAGES, Concat, Layer, MaxPool2d
 from googlenet_np.backend import DType, Gradients
+from googlenet_np.errors import ImagesError
 from googlenet_np.weights import check_weights, weights_like
 from googlenet_parity.bounds import UNIT_ROUNDOFF, Bound, confidence, sum_length
 
-__all__ = ["GroundTruth", "Local"]
+__all__ = ["GRADIENT_SAMPLES", "GroundTruth", "Local"]
 
 Array = npt.NDArray[Any]
+
+
+GRADIENT_SAMPLES = 2
+"""Images on which gradients are judged layer by layer. A backward pass treats all images alike, so a few will do; what
+joins them, the sum over the batch, is judged over all of them end to end in float64."""
 
 
 class Local(NamedTuple):
@@ -57,6 +63,7 @@ class GroundTruth:
         self._seed = seed
         self._rounded: dict[tuple[str, str], Array] = {}
         self._locals: dict[tuple[str, str], Local] = {}
+        self._floors: dict[str, dict[str, float]] = {}
 
     @cached_property
     def activations(self) -> dict[str, Array]:
@@ -66,14 +73,23 @@ class GroundTruth:
     @cached_property
     def gradients(self) -> Gradients:
         """Loss and gradients, end to end in float64."""
-        return reference.gradients(self.weights, self.images, self.labels)
+        self.activations, gradients = reference.forward_and_gradients(self.weights, self.images, self.labels)
+        return gradients
 
     def inputs(self, layer: Layer, dtype: DType) -> Array:
-        """The reference's own input to ``layer``, rounded to ``dtype``; the same array for all that read the same."""
+        """The reference's own input to ``layer``, rounded to ``dtype``; the same array for all that read the same.
+
+        Raises:
+            ImagesError: It is beyond the range of ``dtype``, in which nothing can be judged then.
+        """
         name = layer.inputs[0]
         if (name, dtype) not in self._rounded:
             exact = self.images if name == IMAGES else self.activations[name]
-            self._rounded[name, dtype] = exact.astype(dtype)
+            with np.errstate(over="ignore"):
+                rounded = exact.astype(dtype)
+            if not np.isfinite(rounded).all():
+                raise ImagesError(f"With these weights and images, {name!r} is beyond the range of {dtype}.")
+            self._rounded[name, dtype] = rounded
         return self._rounded[name, dtype]
 
     def local(self, layer: Layer, dtype: DType) -> Local:
@@ -82,30 +98,27 @@ class GroundTruth:
             self._locals[layer.name, dtype] = self._local(layer, dtype)
         return self._locals[layer.name, dtype]
 
-    def prepare(self, dtypes: Sequence[DType]) -> None:
-        """Works out all that judging in ``dtypes`` needs, while the backends are at work."""
-        if "float64" in dtypes:
-            self.gradients  # noqa: B018 – computed here, kept
-        if "float32" in dtypes:
-            self.noise_floor("float32")
-
-    @lru_cache(maxsize=None)  # noqa: B019 – lives as long as the run
     def noise_floor(self, dtype: DType) -> dict[str, float]:
         """How far each layer's worst entry strays if every layer errs by its whole local bound.
 
-        Four runs of the reference in the working precision, every sum moved by its probable bound: twice with a
-        random sign for each entry, and once up and once down for all of them alike, which is the worst that
-        roundings can do to one-signed weights.
+        Runs of the reference in the working precision, every sum moved by its probable bound: with a random sign
+        for each entry; and up, and down, for all of them alike, which is the worst that roundings can do to
+        one-signed weights.
         """
+        if dtype not in self._floors:
+            self._floors[dtype] = self._noise_floor(dtype)
+        return self._floors[dtype]
+
+    def _noise_floor(self, dtype: DType) -> dict[str, float]:
         random = np.random.default_rng(self._seed)
         weights = {name: array.astype(dtype) for name, array in self.weights.items()}
         floor = dict.fromkeys(GOOGLENET.names, 0.0)
-        for sign in (None, None, 1.0, -1.0):
+        for sign in (None, 1, -1):
             activations = {IMAGES: self.images.astype(dtype)}
             for layer in GOOGLENET:
                 inputs = [activations[name] for name in layer.inputs]
                 output = reference.before_activation(layer, inputs, weights)
-                if sum_length(layer, self.shapes[layer.inputs[0]]):
+                if self.length(layer):
                     bound = self.local(layer, dtype).bound.probable
                     output += bound * (_signs(random, output.shape) if sign is None else sign)
                 activations[layer.name] = reference.activate(layer, output)
@@ -113,27 +126,38 @@ class GroundTruth:
                 floor[layer.name] = max(floor[layer.name], float(strayed))
         return floor
 
+    def length(self, layer: Layer) -> int:
+        """How many terms one output entry of ``layer`` sums."""
+        return sum_length(layer, self.shapes[layer.inputs[0]])
+
+    def confidence(self, dtype: DType) -> float:
+        """λ of the whole run."""
+        return confidence(self._products, UNIT_ROUNDOFF[dtype])
+
     @cached_property
-    def _exact_weights(self) -> dict[str, Array]:
+    def exact_weights(self) -> dict[str, Array]:
+        """The weights in float64, in which float32 numbers are exact."""
         return {name: array.astype(np.float64) for name, array in self.weights.items()}
 
     @cached_property
     def _absolute_weights(self) -> dict[str, Array]:
-        return {name: np.abs(array) for name, array in self._exact_weights.items()}
+        return {name: np.abs(array) for name, array in self.exact_weights.items()}
 
     @cached_property
     def _products(self) -> int:
         """Products in all the sums that a run compares."""
         entries = {name: int(np.prod(shape)) for name, shape in self.shapes.items()}
-        per_image = sum(entries[layer.name] * sum_length(layer, self.shapes[layer.inputs[0]]) for layer in GOOGLENET)
-        return per_image * len(self.images) * self._backends
+        per_image = sum(entries[layer.name] * self.length(layer) for layer in GOOGLENET)
+        # A backward pass has twice the products of a forward pass: for the weights, and for the inputs.
+        passes = len(self.images) + 2 * min(len(self.images), GRADIENT_SAMPLES)
+        return per_image * passes * self._backends
 
     def _local(self, layer: Layer, dtype: DType) -> Local:
         if isinstance(layer, Concat):
             raise TypeError(f"{layer.name} is a concatenation: it is judged against its own branches.")
         inputs = self.inputs(layer, dtype)
         exact = inputs.astype(np.float64)
-        output = reference.activate(layer, reference.before_activation(layer, [exact], self._exact_weights))
+        output = reference.activate(layer, reference.before_activation(layer, [exact], self.exact_weights))
         if isinstance(layer, MaxPool2d):
             return Local(inputs, np.ascontiguousarray(output), None)
         magnitude = reference.before_activation(layer, [np.abs(exact)], self._absolute_weights)
@@ -141,9 +165,9 @@ class GroundTruth:
         largest = max(float(np.abs(exact).max()), 0.0 if weight is None else float(weight.max()))
         bound = Bound.of_sums(
             np.ascontiguousarray(magnitude),
-            sum_length(layer, self.shapes[layer.inputs[0]]),
+            self.length(layer),
             dtype,
-            confidence(self._products, UNIT_ROUNDOFF[dtype]),
+            self.confidence(dtype),
             largest,
         )
         return Local(inputs, np.ascontiguousarray(output), bound)

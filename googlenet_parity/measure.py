@@ -22,30 +22,25 @@ Array = npt.NDArray[Any]
 
 def malformed(name: str, actual: Array | None, shape: tuple[int, ...], dtype: str) -> Measurement | None:
     """The failure of a tensor that is missing, or has the wrong shape, dtype or numbers that are not finite."""
-    if actual is None:
-        fault = "is missing"
-    elif actual.shape != shape:
-        fault = f"has shape {actual.shape}, expected {shape}"
-    elif actual.dtype != dtype:
-        fault = f"has dtype {actual.dtype}, expected {dtype}"
-    elif not (finite := np.isfinite(actual)).all():
-        where = tuple(int(axis) for axis in np.argwhere(~finite)[0])
-        fault = f"holds {actual[where]} at {where} ({1 - finite.mean():.2%} of its entries are not finite)"
-    else:
-        return None
-    return Measurement(name, Status.FAIL, float("inf"), beyond=1.0, message=fault)
+    if fault := _wrong_kind(name, actual, shape, dtype):
+        return fault
+    assert actual is not None
+    return None if np.isfinite(actual).all() else _not_finite(name, actual)
 
 
 def measure_bound(name: str, actual: Array | None, desired: Array, bound: Bound, dtype: DType) -> Measurement:
     """Against a rounding bound for each entry: beyond the probable one ``suspect``, beyond the certain one ``fail``."""
-    if fault := malformed(name, actual, desired.shape, dtype):
-        return fault
-    assert actual is not None
-    error = np.abs(actual - desired)
-    measured = _measurement(name, Status.PASS, actual, desired, error, bound.probable)
-    if measured.share <= 1:
+    measured = _measure(name, actual, desired, bound.probable, dtype)
+    if measured.status is Status.PASS or measured.message:
         return measured
-    return replace(measured, status=Status.FAIL if (error > bound.certain).any() else Status.SUSPECT)
+    assert actual is not None
+    certain = (np.abs(actual - desired) > bound.certain).any()
+    return measured if certain else replace(measured, status=Status.SUSPECT)
+
+
+def measure_limit(name: str, actual: Array | None, desired: Array, limit: float, dtype: str) -> Measurement:
+    """Against one limit for all entries."""
+    return _measure(name, actual, desired, np.float64(limit), dtype)
 
 
 def measure_equal(name: str, actual: Array | None, desired: Array, dtype: DType) -> Measurement:
@@ -53,50 +48,53 @@ def measure_equal(name: str, actual: Array | None, desired: Array, dtype: DType)
     if fault := malformed(name, actual, desired.shape, dtype):
         return fault
     assert actual is not None
-    differs = flush(actual, dtype) != flush(desired, dtype)
-    if not differs.any():
+    if np.array_equal(actual, desired):
         return Measurement(name, Status.PASS, 0.0)
-    error = np.abs(actual.astype(np.float64) - desired)
-    place = np.unravel_index(int(np.argmax(np.where(differs, error, -1))), error.shape)
-    where = tuple(int(axis) for axis in place)
-    return Measurement(
-        name,
-        Status.FAIL,
-        float("inf"),
-        error=float(error[where]),
-        index=where,
-        actual=float(actual[where]),
-        desired=float(desired[where]),
-        beyond=float(differs.mean()),
-    )
+    return _measure(name, flush(actual, dtype), flush(desired, dtype), np.float64(0), dtype)
 
 
-def measure_limit(
-    name: str, actual: Array | None, desired: Array, limit: float, dtype: str, *, status: Status = Status.FAIL
-) -> Measurement:
-    """Against one limit for all entries; beyond it the tensor has ``status``."""
-    if fault := malformed(name, actual, desired.shape, dtype):
+def _measure(name: str, actual: Array | None, desired: Array, limit: Array | np.float64, dtype: str) -> Measurement:
+    if fault := _wrong_kind(name, actual, desired.shape, dtype):
         return fault
     assert actual is not None
-    error = np.abs(actual - desired)
-    measured = _measurement(name, Status.PASS, actual, desired, error, np.asarray(limit))
-    return measured if measured.share <= 1 else replace(measured, status=status)
-
-
-def _measurement(name: str, status: Status, actual: Array, desired: Array, error: Array, limit: Array) -> Measurement:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = error / limit
-    share = np.where(error == 0, 0.0, share)  # where nothing is allowed, no error still is within
-    place = np.unravel_index(int(np.argmax(share)), error.shape)
-    where = tuple(int(axis) for axis in place)
+    error = np.empty(desired.shape)
+    with np.errstate(invalid="ignore", over="ignore"):
+        np.abs(np.subtract(actual, desired, out=error), out=error)
+        # Where nothing is allowed, 0 / 0 would be NaN and hide every other entry.
+        share = error / np.maximum(limit, np.finfo(np.float64).smallest_subnormal) if np.ndim(limit) else error
+    worst = int(np.argmax(share))  # NaN counts as the largest
+    where = tuple(int(axis) for axis in np.unravel_index(worst, error.shape))
+    largest, allowed = float(error[where]), float(np.broadcast_to(limit, error.shape)[where])
+    if not np.isfinite(largest):
+        return _not_finite(name, actual)
+    beyond = float((error > limit).mean()) if largest > allowed else 0.0
     return Measurement(
         name,
-        status,
-        float(share[where]),
-        float(error[where]),
-        float(np.broadcast_to(limit, error.shape)[where]),
+        Status.FAIL if beyond else Status.PASS,
+        0.0 if largest == 0 else largest / allowed if allowed else float("inf"),
+        largest,
+        allowed,
         where,
         float(actual[where]),
         float(desired[where]),
-        float((error > limit).mean()),
+        beyond,
     )
+
+
+def _wrong_kind(name: str, actual: Array | None, shape: tuple[int, ...], dtype: str) -> Measurement | None:
+    if actual is None:
+        fault = "is missing"
+    elif actual.shape != shape:
+        fault = f"has shape {actual.shape}, expected {shape}"
+    elif actual.dtype != dtype:
+        fault = f"has dtype {actual.dtype}, expected {dtype}"
+    else:
+        return None
+    return Measurement(name, Status.FAIL, float("inf"), beyond=1.0, message=fault)
+
+
+def _not_finite(name: str, actual: Array) -> Measurement:
+    wrong = ~np.isfinite(actual)
+    where = tuple(int(axis) for axis in np.argwhere(wrong)[0])
+    fault = f"holds {actual[where]} at {where} ({wrong.mean():.2%} of its entries are not finite)"
+    return Measurement(name, Status.FAIL, float("inf"), index=where, beyond=float(wrong.mean()), message=fault)

@@ -9,25 +9,36 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
-from googlenet_np.architecture import GOOGLENET, Concat
+from googlenet_np.architecture import GOOGLENET, Concat, Layer
 from googlenet_np.backend import DTYPES, DType
 from googlenet_parity import checks
 from googlenet_parity.client import AbilityError, BackendError, MissingBackendError, Reply, Worker
+from googlenet_parity.diagnosis import diagnose
 from googlenet_parity.ground_truth import GroundTruth
+from googlenet_parity.layer_gradients import LayerGradientTruth, layer_gradient_truth
 from googlenet_parity.transport import Shelf
-from googlenet_parity.verdict import BackendReport, CheckResult, Report, Status
+from googlenet_parity.verdict import BackendReport, CheckResult, Diagnosis, Report, Status
 
 __all__ = ["Case", "Listener", "Subject", "run"]
 
 Array = npt.NDArray[Any]
+
+
+DIAGNOSED: dict[str, DType] = {"layers float32": "float32", "outputs float64": "float64"}
+"""The checks whose first failure is looked into, and the precision in which its layer is called."""
+
+
+_SINGLE = tuple(layer for layer in GOOGLENET if not isinstance(layer, Concat))
+"""The layers that compute something by themselves."""
 
 
 @dataclass(frozen=True)
@@ -94,22 +105,40 @@ def run(
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="googlenet-parity-")))
-        shelf = Shelf(folder, "comparer")
+        shelf = Shelf(Path(tempfile.mkdtemp(dir=folder)))
+        # More threads than cores wait for each other, spinning: with all of them free, a run takes three times as long.
+        threads = max(1, (os.cpu_count() or 1) // max(1, len(subjects)))
+        stack.enter_context(threadpool_limits(threads, user_api="blas"))
         trials = []
         for subject in subjects:
             worker = Worker(
-                subject.name, subject.target, folder=folder, shelf=shelf, timeout=timeout, memory_limit=memory_limit
+                subject.name,
+                subject.target,
+                folder=folder,
+                shelf=shelf,
+                timeout=timeout,
+                threads=threads,
+                memory_limit=memory_limit,
             )
             stack.callback(worker.close)
             trials.append(_Trial(subject, worker, listener))
         case = make_case()
-        truth = GroundTruth(case.weights, case.images, case.labels, backends=len(subjects))
+        truth = GroundTruth(case.weights, case.images, case.labels, backends=max(1, len(subjects)))
         for trial in trials:
             trial.ask_whole(truth, case.dtypes)
+        # What the reference must work out anyway it works out here, while the backends are at work.
+        if "float64" in case.dtypes:
+            truth.gradients  # noqa: B018
         for trial in trials:
             trial.ask_layers(truth, case.dtypes)
-        truth.prepare(case.dtypes)
-        reports = {trial.subject: trial.report(truth, case.dtypes) for trial in _as_answered(trials)}
+        backward: dict[str, LayerGradientTruth] = {}
+        if "float32" in case.dtypes:
+            for layer in _SINGLE:
+                backward[layer.name] = layer_gradient_truth(truth, layer, "float32")
+            for trial in trials:
+                trial.ask_layer_gradients(backward)
+            truth.noise_floor("float32")
+        reports = {trial.subject: trial.report(truth, backward, case.dtypes) for trial in _as_answered(trials)}
         return Report(tuple(reports[subject] for subject in subjects), case.settings, environment())
 
 
@@ -155,32 +184,62 @@ class _Trial:
         for dtype in dtypes:
             self._call("build", dtype, truth.weights)
             self._call("activations", dtype, {"images": truth.images})
-            self._call("predict", dtype, {"images": truth.images})
             if dtype == "float64":
                 self._call("gradients", dtype, {"images": truth.images, "labels": truth.labels})
+            else:
+                self._call("predict", dtype, {"images": truth.images})
 
     def ask_layers(self, truth: GroundTruth, dtypes: Sequence[DType]) -> None:
         """Makes the calls that feed each layer the reference's own input."""
-        for layer in GOOGLENET:
-            if "float32" in dtypes and not isinstance(layer, Concat):
-                self._call("layer", "float32", {"inputs": truth.inputs(layer, "float32")}, name=layer.name)
+        for layer in _SINGLE if "float32" in dtypes else ():
+            self._call("layer", "float32", {"inputs": truth.inputs(layer, "float32")}, name=layer.name)
 
-    def report(self, truth: GroundTruth, dtypes: Sequence[DType]) -> BackendReport:
+    def ask_layer_gradients(self, backward: Mapping[str, LayerGradientTruth]) -> None:
+        """Makes the calls for the backward pass of each layer alone."""
+        for name, truth in backward.items():
+            arrays = {"inputs": truth.inputs, "cotangent": truth.cotangent}
+            self._call("layer_gradients", "float32", arrays, name=name)
+
+    def report(
+        self, truth: GroundTruth, backward: Mapping[str, LayerGradientTruth], dtypes: Sequence[DType]
+    ) -> BackendReport:
         """The verdict on all answers."""
         versions: dict[str, str] = {}
         try:
             versions = self._reply("load").values["versions"]
         except MissingBackendError as error:
-            reason = f"{self.subject.name} needs the Python module {str(error)!r}, which is not installed."
             status = Status.ERROR if self.subject.required else Status.SKIPPED
-            results = [CheckResult("load", status, reason)]
+            results = [CheckResult("load", status, str(error))]
         except BackendError as error:
             results = [CheckResult("load", Status.ERROR, str(error))]
         else:
-            results = [result for dtype in dtypes for result in self._check(truth, dtype)]
-        return BackendReport(self.subject.name, versions, tuple(results), self._seconds)
+            results = [result for dtype in dtypes for result in self._check(truth, backward, dtype)]
+        return BackendReport(self.subject.name, versions, tuple(results), self._seconds, self._diagnose(truth, results))
 
-    def _check(self, truth: GroundTruth, dtype: DType) -> Iterator[CheckResult]:
+    def _diagnose(self, truth: GroundTruth, results: Sequence[CheckResult]) -> Diagnosis | None:
+        """What is the matter with the first layer that fails by itself: in float32, else in float64."""
+        for check, dtype in DIAGNOSED.items():
+            failure = next((result.first_failure for result in results if result.check == check), None)
+            if failure is not None:
+                with suppress(BackendError, KeyError, ValueError):  # then the failure's own sentence must do
+                    return self._explain(truth, GOOGLENET[failure.name], dtype)
+        return None
+
+    def _explain(self, truth: GroundTruth, layer: Layer, dtype: DType) -> Diagnosis:
+        if isinstance(layer, Concat):
+            activations = self._reply("activations", dtype).arrays
+            branches = [activations[branch] for branch in layer.inputs]
+            return diagnose(truth, layer.name, dtype, activations[layer.name], branches=branches)
+
+        def ask(inputs: Array) -> Array:
+            call = self._worker.call("layer", {"inputs": inputs}, dtype=dtype, name=layer.name)
+            return call.result().arrays["output"]
+
+        return diagnose(truth, layer.name, dtype, ask(truth.inputs(layer, dtype)), probe=ask)
+
+    def _check(
+        self, truth: GroundTruth, backward: Mapping[str, LayerGradientTruth], dtype: DType
+    ) -> Iterator[CheckResult]:
         def exported() -> dict[str, Array]:
             return self._reply("build", dtype).arrays
 
@@ -199,8 +258,11 @@ class _Trial:
 
         def outputs() -> dict[str, Array]:
             exported()
-            layers = [layer.name for layer in GOOGLENET if not isinstance(layer, Concat)]
-            return {name: self._reply("layer", dtype, name).arrays["output"] for name in layers}
+            return {layer.name: self._reply("layer", dtype, layer.name).arrays["output"] for layer in _SINGLE}
+
+        def layer_gradients() -> dict[str, dict[str, Array]]:
+            exported()
+            return {name: self._reply("layer_gradients", dtype, name).arrays for name in backward}
 
         yield _result(f"weights {dtype}", lambda name: checks.check_weights_kept(name, truth, dtype, exported()))
         yield _result(f"shapes {dtype}", lambda name: checks.check_shapes(name, truth, dtype, activations()))
@@ -212,9 +274,13 @@ class _Trial:
                 f"layers {dtype}", lambda name: checks.check_layers(name, truth, dtype, outputs(), activations())
             )
             yield _result(
+                f"layer gradients {dtype}",
+                lambda name: checks.check_layer_gradients(name, backward, dtype, layer_gradients()),
+            )
+            yield _result(
                 f"end to end {dtype}", lambda name: checks.check_end_to_end(name, truth, dtype, activations())
             )
-        yield _result(f"prediction {dtype}", lambda name: checks.check_prediction(name, truth, dtype, logits()))
+            yield _result(f"prediction {dtype}", lambda name: checks.check_prediction(name, truth, dtype, logits()))
 
     def _call(self, method: str, dtype: str, arrays: Mapping[str, Array], **values: str) -> None:
         self._watch((method, dtype, *values.values()), self._worker.call(method, arrays, dtype=dtype, **values))

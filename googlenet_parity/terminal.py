@@ -26,8 +26,8 @@ STYLES = {
 COLUMNS = {
     "outputs float64": "float64\noutputs",
     "gradients float64": "float64\ngradients",
-    "layers float32": "float32\nlayer by layer",
-    "end to end float32": "float32\nend to end",
+    "layers float32": "float32\nforward",
+    "layer gradients float32": "float32\nbackward",
 }
 """The checks that have a column; the others show when they do not pass."""
 
@@ -80,6 +80,8 @@ def print_report(console: Console, report: Report) -> None:
                 f"[bold]{', '.join(check.check for check in checks)}[/] – {escape(message)}",
                 highlight=False,
             )
+        if backend.diagnosis:
+            console.print(f"[bold]why[/] {escape(backend.name)}: {escape(backend.diagnosis.sentence())}", highlight=False)
     console.print(_verdict(report), highlight=False)
 
 
@@ -105,7 +107,7 @@ def _cell(check: CheckResult | None) -> str:
     share = check.worst.share
     number = "∞" if share == float("inf") else f"{share:.3f}" if share < 10 else f"{share:.3g}"
     # Which layer it is matters most where each stands for itself, and a terminal has but eighty columns.
-    name = check.worst.name.rpartition("inception_")[2] if check.check.startswith("layers") else ""
+    name = check.worst.name.rpartition("inception_")[2] if check.check == "layers float32" else ""
     return f"[{STYLES[check.status]}]{number}[/] [dim]{escape(name)}[/]"
 
 

@@ -29,19 +29,17 @@ class Shelf:
     """A folder to which arrays are written, several to a file.
 
     Args:
-        folder: An existing folder that both sides can read.
-        prefix: Keeps the files of several writers apart.
+        folder: An existing folder that both sides can read, and into which nobody else writes.
     """
 
-    def __init__(self, folder: Path, prefix: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._prefix = prefix
         self._numbers = itertools.count()
         self._places: dict[int, tuple[Array, Place]] = {}
 
     def put(self, arrays: Mapping[str, Array]) -> dict[str, Place]:
         """Writes the arrays to one new file; returns where each lies, as plain JSON."""
-        path = self._folder / f"{self._prefix}-{next(self._numbers)}"
+        path = self._folder / f"{next(self._numbers)}"
         places = {}
         with path.open("wb") as file:
             for name, array in arrays.items():

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["BackendReport", "CheckResult", "Measurement", "Report", "Status", "worst"]
+__all__ = ["BackendReport", "CheckResult", "Diagnosis", "Measurement", "Report", "Status", "worst"]
 
 
 class Status(str, enum.Enum):
@@ -119,6 +119,27 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
+class Diagnosis:
+    """What is the matter with one layer.
+
+    Attributes:
+        layer: Its canonical name.
+        explanations: Every known difference that gives the backend's numbers; none, one or several.
+        pattern: Where the error is.
+    """
+
+    layer: str
+    explanations: tuple[str, ...]
+    pattern: str
+
+    def sentence(self) -> str:
+        """For a person."""
+        if not self.explanations:
+            return f"{self.layer}: no known difference explains the numbers; {self.pattern}."
+        return f"{self.layer}: explained by {'; or by '.join(self.explanations)} ({self.pattern})."
+
+
+@dataclass(frozen=True)
 class BackendReport:
     """One backend in one run.
 
@@ -127,12 +148,14 @@ class BackendReport:
         versions: As the backend tells them; empty if it could not be loaded.
         checks: In the order in which they are made.
         seconds: From the start of its process to its last answer.
+        diagnosis: What is the matter with the first layer that fails by itself, if one does.
     """
 
     name: str
     versions: dict[str, str]
     checks: tuple[CheckResult, ...]
     seconds: float = 0.0
+    diagnosis: Diagnosis | None = None
 
     @property
     def status(self) -> Status:

@@ -75,16 +75,18 @@ def _arrays(given: Mapping[str, Any]) -> dict[str, Array]:
     if not isinstance(given, Mapping):
         raise TypeError(f"The backend gave a {type(given).__name__}; expected a dict of name to NumPy array.")
     for name, array in given.items():
+        if not isinstance(name, str) or not name.isprintable():
+            raise TypeError(f"The backend gave an array under the name {name!r}; expected a printable string.")
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
-            kind = f"array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
-            raise TypeError(f"The backend gave a {kind} for {name!r}; expected a NumPy array of numbers.")
+            kind = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else f"a {type(array).__name__}"
+            raise TypeError(f"The backend gave {kind} for {name!r}; expected a NumPy array of numbers.")
     return dict(given)
 
 
-def serve(connection: socket.socket, folder: Path, prefix: str) -> None:
+def serve(connection: socket.socket, folder: Path) -> None:
     """Answers the calls that come over ``connection`` until it closes."""
     calls = Calls()
-    shelf = Shelf(folder, prefix)
+    shelf = Shelf(folder)
     with connection.makefile("r", encoding="utf-8", newline="\n") as lines:
         for line in lines:
             call = json.loads(line)
@@ -108,7 +110,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--socket", type=int, required=True, help="file descriptor of the connection")
     parser.add_argument("--folder", type=Path, required=True, help="where arrays are shared")
-    parser.add_argument("--prefix", required=True, help="how this worker's files begin")
     parser.add_argument("--memory-limit", type=int, help="address space, in bytes")
     arguments = parser.parse_args()
     if arguments.memory_limit:
@@ -116,7 +117,7 @@ def main() -> None:
 
         resource.setrlimit(resource.RLIMIT_AS, (arguments.memory_limit, arguments.memory_limit))
     with socket.socket(fileno=arguments.socket) as connection:
-        serve(connection, arguments.folder, arguments.prefix)
+        serve(connection, arguments.folder)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,43 @@
+# Options: PYTHON=python3.12 (what .venv is made with), ARGS='…' (handed on to the command), WORKERS=4 (test processes).
+
+BIN := .venv/bin
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup parity test lint format bench wheel clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# PYTHON counts where it is named; otherwise python3 makes .venv, and one that is there already is as good.
+setup: ## make .venv and install everything, or bring it up to date (the others do this by themselves)
+	@command -v "$(or $(PYTHON),python3)" >/dev/null || \
+		{ echo "error: there is no '$(or $(PYTHON),python3)'; install Python 3.10 to 3.12, or name one: make PYTHON=..." >&2; exit 1; }
+	@"$(or $(PYTHON),python3)" tools/bootstrap.py $(if $(PYTHON),,--any-python)
+
+parity: setup ## compare the three frameworks with the reference, on real images
+	@$(BIN)/googlenet-parity $(ARGS)
+
+test: setup ## run the tests
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+lint: setup ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## rewrite the code in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## run the benchmarks
+	@set -e; for benchmark in $$(grep -l '^if __name__' benchmarks/*.py); do \
+		echo "== $$benchmark"; $(BIN)/python "$$benchmark"; \
+	done
+
+wheel: setup ## build the wheel and the source archive into dist/
+	@$(BIN)/python -m build
+
+clean: ## remove .venv, caches and built files
+	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

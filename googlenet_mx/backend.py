@@ -1,0 +1,167 @@
+"""MXNet's side of the contract in :mod:`googlenet_np.backend`.
+
+What stands under a layer's name is what the model's own block of that name gave: forward hooks record it in one real
+forward pass. Nothing here repeats what the model does, so a fault in the model shows in the numbers.
+
+MXNet computes in threads of its own and reports an error when a result is read; every method here reads its results
+before it returns. How many threads one operator gets is settled when MXNet is loaded (half the processors, or what the
+environment says in ``OMP_NUM_THREADS`` or ``MXNET_OMP_MAX_THREADS``) and cannot be changed later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import cached_property
+from operator import attrgetter
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+import numpy.typing as npt
+from mxnet import autograd, gluon
+
+from googlenet_mx.model import GoogLeNet
+from googlenet_mx.weights import as_ndarray, export_weights, import_weights, named_parameters
+from googlenet_np.architecture import GOOGLENET, GlobalAvgPool2d
+from googlenet_np.backend import DType, Gradients, LayerGradients, check_dtype
+from googlenet_np.errors import ImagesError
+from googlenet_np.images import check_images, check_labels
+from googlenet_np.weights import check_weights, weights_like
+
+__all__ = ["Backend", "MXNetModel"]
+
+Array = npt.NDArray[Any]
+
+
+class Backend:
+    """MXNet on the CPU, behind :class:`googlenet_np.backend.Backend`."""
+
+    name = "mx"
+
+    def versions(self) -> dict[str, str]:
+        """MXNet, which brings its own oneDNN and OpenBLAS, and NumPy."""
+        return {"mxnet": mx.__version__, "numpy": np.__version__}
+
+    def build(self, weights: Mapping[str, Array], dtype: DType) -> MXNetModel:
+        """A ``GoogLeNet`` of ``dtype`` with these weights; channels and classes follow from their shapes.
+
+        Raises:
+            OptionError: ``dtype`` is neither ``"float32"`` nor ``"float64"``.
+            WeightsError: The set is not canonical, or is float64 for a float32 model.
+        """
+        check_dtype(dtype)
+        check_weights(weights)
+        in_channels, num_classes = weights_like(weights)
+        model = GoogLeNet(num_classes, in_channels)
+        model.cast(dtype)
+        import_weights(model, weights)
+        return MXNetModel(model)
+
+
+class MXNetModel:
+    """A ``GoogLeNet`` behind :class:`googlenet_np.backend.BuiltModel`, where the methods are described.
+
+    Args:
+        model: On the CPU, initialised, not hybridized (hooks are silent inside a hybridized block). It is used, not
+            copied: weights written later do count.
+    """
+
+    def __init__(self, model: GoogLeNet) -> None:
+        self._model = model
+        self._dtype = np.dtype(model.fc.weight.dtype)
+
+    def activations(self, images: Array) -> dict[str, Array]:
+        outputs: dict[str, Any] = {}
+        with ExitStack() as hooks:
+            for name in GOOGLENET.names:
+                hooks.enter_context(self._block(name).register_forward_hook(_recorder(outputs, name)))
+            self._model(self._images(images))
+        return {name: _array(name, outputs[name]) for name in GOOGLENET.names}
+
+    def layer(self, name: str, inputs: Array) -> Array:
+        return _array(name, self._block(name)(self._tensor(inputs)))
+
+    def gradients(self, images: Array, labels: Array) -> Gradients:
+        parameters = named_parameters(self._model)
+        x = self._images(images)
+        check_labels(labels, len(images), parameters["fc.bias"].shape[0])
+        x.attach_grad()
+        with autograd.record():
+            losses = gluon.loss.SoftmaxCrossEntropyLoss()(self._hybridized(x), as_ndarray(labels, "int32"))
+            loss = losses.mean()  # Gluon's losses are one number per image
+        weights, by_x = _gradients(loss, parameters, x)
+        return Gradients(loss.asnumpy().item(), weights, by_x)
+
+    def layer_gradients(self, name: str, inputs: Array, cotangent: Array) -> LayerGradients:
+        block = self._block(name)
+        prefix = f"{name}."
+        parameters = {
+            key.removeprefix(prefix): parameter
+            for key, parameter in named_parameters(self._model).items()
+            if key.startswith(prefix)
+        }
+        x = self._tensor(inputs)
+        x.attach_grad()
+        with autograd.record():
+            y = block(x)
+        expected = _shape(name, y)
+        if np.shape(cotangent) != expected:
+            raise ImagesError(f"The cotangent of {name!r} has shape {np.shape(cotangent)}; expected {expected}.")
+        return LayerGradients(*_gradients(y, parameters, x, self._tensor(cotangent).reshape(y.shape)))
+
+    def predict(self, images: Array) -> Array:
+        return _array("fc", self._hybridized(self._images(images)))
+
+    def export_weights(self) -> dict[str, Array]:
+        return export_weights(self._model)
+
+    @cached_property
+    def _hybridized(self) -> gluon.SymbolBlock:
+        """The model's graph over the model's own parameters, compiled; the model itself stays open to hooks."""
+        images = mx.sym.var("data", dtype=self._dtype)
+        if mx.util.is_np_array():
+            images = images.as_np_ndarray()
+        graph = gluon.SymbolBlock(self._model(images), images, params=self._model.collect_params())
+        graph.hybridize(static_alloc=True, static_shape=True)
+        return graph
+
+    def _block(self, name: str) -> gluon.HybridBlock:
+        return attrgetter(GOOGLENET[name].name)(self._model)
+
+    def _images(self, images: Array) -> Any:
+        check_images(images, named_parameters(self._model)["b1.conv.weight"].shape[1])
+        return self._tensor(images)
+
+    def _tensor(self, array: Array) -> Any:
+        return as_ndarray(array, self._dtype)
+
+
+def _recorder(outputs: dict[str, Any], name: str) -> Callable[..., None]:
+    """A forward hook that keeps its block's output under ``name``."""
+
+    def hook(_block: gluon.Block, _inputs: Any, output: Any) -> None:
+        outputs[name] = output
+
+    return hook
+
+
+def _gradients(
+    y: Any, parameters: Mapping[str, gluon.Parameter], x: Any, cotangent: Any = None
+) -> tuple[dict[str, Array], Array]:
+    """Gradients of ``y`` by the parameters, under their names, and by ``x``."""
+    variables = [x, *(parameter.data() for parameter in parameters.values())]
+    by_x, *by_parameters = autograd.grad(y, variables, cotangent)
+    return {name: by.asnumpy() for name, by in zip(parameters, by_parameters, strict=True)}, by_x.asnumpy()
+
+
+def _array(name: str, output: Any) -> Array:
+    """A copy of a layer's output, in the contract's shape."""
+    array: Array = output.asnumpy()
+    return array.reshape(_shape(name, output))
+
+
+def _shape(name: str, output: Any) -> tuple[int, ...]:
+    """The contract's shape of a layer's output: Gluon's global pool keeps H and W, as 1 x 1."""
+    shape: tuple[int, ...] = output.shape
+    return shape[:2] if isinstance(GOOGLENET[name], GlobalAvgPool2d) else shape

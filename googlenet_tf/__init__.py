@@ -1,0 +1,17 @@
+"""GoogLeNet in TensorFlow: a Keras model, and its weights as NumPy arrays.
+
+Usage::
+
+    from googlenet_np.weights import init_weights
+    from googlenet_tf import GoogLeNet, export_weights, import_weights
+
+    model = GoogLeNet(num_classes=10, in_channels=1)  # a tf.keras.Model: compile, fit, save
+    import_weights(model, init_weights(seed=0))
+    logits = model(images)  # N x H x W x 1 to N x 10
+    weights = export_weights(model)  # NumPy arrays, in the layouts that all frameworks here share
+"""
+
+from googlenet_tf.model import GoogLeNet, Inception
+from googlenet_tf.weights import export_weights, import_weights
+
+__all__ = ["GoogLeNet", "Inception", "export_weights", "import_weights"]

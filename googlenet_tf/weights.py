@@ -1,0 +1,101 @@
+"""Weights between a Keras model and the canonical NumPy set.
+
+Keras keeps kernels HWIO and dense weights (in, out), so every weight is permuted on its way, by the functions of
+``googlenet_np.layout``. It is found by its layer's canonical name, never by its position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from googlenet_np import layout
+from googlenet_np.architecture import GOOGLENET
+from googlenet_np.errors import WeightsError
+from googlenet_np.weights import check_weights, weights_like
+from googlenet_tf.model import GoogLeNet
+
+__all__ = ["canonical_array", "export_weights", "import_weights", "named_layer", "named_variables"]
+
+Array = npt.NDArray[Any]
+
+# By rank: kernels, dense weights, biases.
+_TO_KERAS: dict[int, Callable[[Array], Array]] = {
+    4: layout.oihw_to_hwio,
+    2: layout.out_in_to_in_out,
+    1: lambda bias: bias,
+}
+_TO_CANONICAL: dict[int, Callable[[Array], Array]] = {
+    4: layout.hwio_to_oihw,
+    2: layout.in_out_to_out_in,
+    1: lambda bias: bias,
+}
+
+
+def export_weights(model: GoogLeNet) -> dict[str, Array]:
+    """The model's weights as a canonical set: 116 contiguous copies, in canonical order, in the model's dtype.
+
+    Args:
+        model: A model that has weights; one made with ``in_channels=None`` has them from its first call on.
+
+    Raises:
+        WeightsError: The model has no weights yet.
+    """
+    if not model.built:
+        raise WeightsError("The model has no weights before its first call, as it was made with in_channels=None.")
+    # Keras' and tf.Variable's own methods for reading and assigning cost as much as copying all these bytes.
+    return {
+        name: canonical_array(tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype))
+        for name, variable in named_variables(model).items()
+    }
+
+
+def import_weights(model: GoogLeNet, weights: Mapping[str, Array]) -> None:
+    """Copies a canonical set into the model. All of it is checked first; on error the model is untouched.
+
+    A float64 model takes float32 weights exactly. The other way bits would be lost, so that is refused; convert the
+    set on purpose.
+
+    Args:
+        model: A model for as many classes and channels; one made with ``in_channels=None`` takes the set's channels.
+        weights: The 116 canonical names to float32 or float64 arrays, kernels OIHW, dense (out, in). Only read.
+
+    Raises:
+        WeightsError: Names, shapes, dtypes or values do not fit the model.
+    """
+    check_weights(weights, in_channels=model.in_channels, num_classes=model.fc.units)
+    dtype = np.dtype(tf.as_dtype(model.variable_dtype).as_numpy_dtype)
+    wider = [name for name in weights if not np.can_cast(weights[name].dtype, dtype)]
+    if wider:
+        raise WeightsError(
+            f"The model is {dtype}, so bits would be lost from wider tensors: {', '.join(sorted(wider))}."
+        )
+    model.build((None, None, None, weights_like(weights)[0]))
+    for name, variable in named_variables(model).items():
+        array = np.array(_TO_KERAS[weights[name].ndim](weights[name]), dtype=dtype, order="C")
+        tf.raw_ops.AssignVariableOp(resource=variable.handle, value=array)
+
+
+def canonical_array(weight: tf.Tensor) -> Array:
+    """A contiguous copy of a weight, or of the gradient by one: HWIO to OIHW, (in, out) to (out, in)."""
+    return np.array(_TO_CANONICAL[weight.ndim](np.asarray(weight)), order="C")
+
+
+def named_layer(model: GoogLeNet, name: str) -> tf.keras.layers.Layer:
+    """The layer, or the Inception block, that has this canonical name."""
+    return attrgetter(name)(model)
+
+
+def named_variables(model: GoogLeNet) -> dict[str, Any]:
+    """The model's variables under canonical names, in canonical order."""
+    variables = {}
+    for layer in GOOGLENET.weighted:
+        keras_layer = named_layer(model, layer.name)
+        variables[f"{layer.name}.weight"] = keras_layer.kernel
+        variables[f"{layer.name}.bias"] = keras_layer.bias
+    return variables

@@ -1,0 +1,171 @@
+"""PyTorch's side of the contract in :mod:`googlenet_np.backend`.
+
+What stands under a layer's name is read off the model itself: ``torch.fx`` traces the forward pass once, and a layer
+is its own module and whatever follows it before the next layer, such as a ReLU. A ReLU that the model leaves out is
+therefore missing from the activation too; a hook that added it would hide the fault that it should show.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+
+from googlenet_np.architecture import GOOGLENET
+from googlenet_np.backend import DType, Gradients, LayerGradients, check_dtype
+from googlenet_np.errors import ImagesError
+from googlenet_np.images import check_images, check_labels
+from googlenet_np.weights import check_weights, weights_like
+from googlenet_torch.model import GoogLeNet
+from googlenet_torch.weights import export_weights, import_weights
+
+__all__ = ["Backend", "TorchModel"]
+
+Array = npt.NDArray[Any]
+
+
+class Backend:
+    """PyTorch on the CPU, behind :class:`googlenet_np.backend.Backend`."""
+
+    name = "torch"
+
+    def versions(self) -> dict[str, str]:
+        """PyTorch, the libraries that it convolves and multiplies with (oneDNN, MKL), and NumPy."""
+        libraries = {"oneDNN": r"MKL-DNN v([\d.]+)", "MKL": r"Math Kernel Library Version ([\d.]+)"}
+        built_with = torch.__config__.show()
+        found = {name: match[1] for name, pattern in libraries.items() if (match := re.search(pattern, built_with))}
+        return {"torch": torch.__version__, **found, "numpy": np.__version__}
+
+    def build(self, weights: Mapping[str, Array], dtype: DType) -> TorchModel:
+        """A ``GoogLeNet`` of ``dtype`` with these weights; channels and classes follow from their shapes.
+
+        Raises:
+            OptionError: ``dtype`` is neither ``"float32"`` nor ``"float64"``.
+            WeightsError: The set is not canonical, or is float64 for a float32 model.
+        """
+        torch_dtype: torch.dtype = getattr(torch, check_dtype(dtype))
+        check_weights(weights)
+        in_channels, num_classes = weights_like(weights)
+        with torch.random.fork_rng(devices=[]):  # initial values that are overwritten should not advance a user's seed
+            model = GoogLeNet(num_classes, in_channels)
+        model.to(torch_dtype)
+        import_weights(model, weights)
+        return TorchModel(model)
+
+
+class TorchModel:
+    """A ``GoogLeNet`` behind :class:`googlenet_np.backend.BuiltModel`, where the methods are described.
+
+    Args:
+        model: On the CPU, its input channels known; not to be changed afterwards.
+    """
+
+    def __init__(self, model: GoogLeNet) -> None:
+        self._model = model
+        self._dtype = model.fc.weight.dtype
+        self._in_channels = model.get_parameter("b1.conv.weight").shape[1]
+        self._whole = fx.Tracer().trace(model)
+        layers = _layers(self._whole)
+        self._parts = {name: _extract(nodes) for name, nodes in layers.items()}
+        *_, output = self._whole.nodes
+        output.args = ({name: nodes[-1] for name, nodes in layers.items()},)
+
+    @torch.inference_mode()
+    def activations(self, images: Array) -> dict[str, Array]:
+        recorded = self._run(self._whole, self._images(images))
+        return {name: _array(tensor) for name, tensor in recorded.items()}
+
+    @torch.inference_mode()
+    def layer(self, name: str, inputs: Array) -> Array:
+        return _array(self._run(self._parts[GOOGLENET[name].name], self._tensor(inputs)))
+
+    @torch.enable_grad()
+    def gradients(self, images: Array, labels: Array) -> Gradients:
+        x = self._images(images).requires_grad_()
+        check_labels(labels, len(images), self._model.fc.out_features)
+        loss = F.cross_entropy(self._model(x), torch.tensor(np.asarray(labels, np.int64)))
+        weights, by_x = _gradients(loss, self._model, x)
+        return Gradients(loss.item(), weights, by_x)
+
+    @torch.enable_grad()
+    def layer_gradients(self, name: str, inputs: Array, cotangent: Array) -> LayerGradients:
+        x = self._tensor(inputs).requires_grad_()
+        y = self._run(self._parts[GOOGLENET[name].name], x)
+        if y.shape != np.shape(cotangent):
+            raise ImagesError(f"The cotangent of {name!r} has shape {np.shape(cotangent)}; expected {tuple(y.shape)}.")
+        return LayerGradients(*_gradients(y, self._model.get_submodule(name), x, self._tensor(cotangent)))
+
+    @torch.inference_mode()
+    def predict(self, images: Array) -> Array:
+        return _array(self._channels_last(self._images(images)))
+
+    def export_weights(self) -> dict[str, Array]:
+        return export_weights(self._model)
+
+    @cached_property
+    def _channels_last(self) -> GoogLeNet:
+        """A copy in the memory format in which oneDNN convolves fastest; activations and gradients keep the default."""
+        model = copy.deepcopy(self._model)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs leave it out
+        return model
+
+    def _run(self, graph: fx.Graph, x: Tensor) -> Any:
+        return fx.Interpreter(self._model, graph=graph).run(x)
+
+    def _images(self, images: Array) -> Tensor:
+        check_images(images, self._in_channels)
+        return self._tensor(images)
+
+    def _tensor(self, array: Array) -> Tensor:
+        return torch.tensor(np.ascontiguousarray(array), dtype=self._dtype)
+
+
+def _layers(graph: fx.Graph) -> dict[str, list[fx.Node]]:
+    """The nodes that make up every named layer, in canonical order; the last one gives its activation.
+
+    A layer owns what runs inside the module of its name, and what follows up to the next layer or concatenation.
+    """
+    layers: dict[str, list[fx.Node]] = {name: [] for name in GOOGLENET.names}
+    for node in graph.nodes:
+        for module in layers.keys() & node.meta.get("nn_module_stack", {}).keys():
+            layers[module].append(node)
+    firsts = {nodes[0] for nodes in layers.values()}
+    for nodes in layers.values():
+        while len(nodes[-1].users) == 1:
+            (user,) = nodes[-1].users
+            if user in firsts or user.op == "output" or len(user.all_input_nodes) > 1:
+                break
+            nodes.append(user)
+    return layers
+
+
+def _extract(nodes: list[fx.Node]) -> fx.Graph:
+    """Those nodes as a graph of their own, whose one input stands for whatever they read from outside."""
+    graph = fx.Graph()
+    x = graph.placeholder("x")
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in nodes:
+        copies[node] = graph.node_copy(node, lambda read: copies.get(read, x))
+    graph.output(copies[nodes[-1]])
+    return graph
+
+
+def _gradients(
+    y: Tensor, module: nn.Module, x: Tensor, cotangent: Tensor | None = None
+) -> tuple[dict[str, Array], Array]:
+    """Gradients of ``y`` by the module's parameters, under their names, and by ``x``."""
+    parameters = dict(module.named_parameters())
+    by_x, *by_parameters = torch.autograd.grad(y, [x, *parameters.values()], cotangent)
+    return {name: _array(by) for name, by in zip(parameters, by_parameters, strict=True)}, _array(by_x)
+
+
+def _array(tensor: Tensor) -> Array:
+    return tensor.detach().contiguous().numpy()

@@ -1,0 +1,125 @@
+"""GoogLeNet in PyTorch, to be read beside its siblings ``googlenet_tf/model.py`` and ``googlenet_mx/model.py``.
+
+Source: Dive into Deep Learning, "Networks with Parallel Concatenations (GoogLeNet)", which simplifies
+Szegedy et al., *Going Deeper with Convolutions*, arXiv 1409.4842, Table 1.
+Shapes are N x C x H x W, for one-channel images of 96 x 96 pixels.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["GoogLeNet", "Inception"]
+
+
+class Inception(nn.Module):
+    """Four parallel branches over one input, concatenated over the channels (paper, Figure 2b).
+
+    Args:
+        c1: Output channels of branch 1, a 1x1 convolution.
+        c2: Branch 2: channels of the 1x1 reduction and of the 3x3 convolution.
+        c3: Branch 3: channels of the 1x1 reduction and of the 5x5 convolution.
+        c4: Branch 4: channels of the 1x1 convolution behind the max-pool.
+        in_channels: Channels of the input; None infers them at the first call.
+    """
+
+    def __init__(
+        self, c1: int, c2: tuple[int, int], c3: tuple[int, int], c4: int, *, in_channels: int | None = None
+    ) -> None:
+        super().__init__()
+        # Branch 1: 1x1 convolution
+        self.p1_1 = _conv2d(in_channels, c1, kernel_size=1)
+        # Branch 2: 1x1 convolution, then 3x3
+        self.p2_1 = _conv2d(in_channels, c2[0], kernel_size=1)
+        self.p2_2 = nn.Conv2d(c2[0], c2[1], kernel_size=3, padding=1)
+        # Branch 3: 1x1 convolution, then 5x5
+        self.p3_1 = _conv2d(in_channels, c3[0], kernel_size=1)
+        self.p3_2 = nn.Conv2d(c3[0], c3[1], kernel_size=5, padding=2)
+        # Branch 4: 3x3 max-pool, then 1x1 convolution
+        self.p4_1 = nn.MaxPool2d(kernel_size=3, stride=1, padding=1)
+        self.p4_2 = _conv2d(in_channels, c4, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, c1 + c2[1] + c3[1] + c4, H, W)."""
+        p1 = F.relu(self.p1_1(x))  # N x c1 x H x W
+        p2 = F.relu(self.p2_2(F.relu(self.p2_1(x))))  # N x c2[1] x H x W
+        p3 = F.relu(self.p3_2(F.relu(self.p3_1(x))))  # N x c3[1] x H x W
+        p4 = F.relu(self.p4_2(self.p4_1(x)))  # N x c4 x H x W
+        return torch.cat((p1, p2, p3, p4), dim=1)
+
+
+class GoogLeNet(nn.Module):
+    """The whole network: a stem (b1, b2), nine Inception blocks (b3, b4, b5) and a head (the rest of b5, fc).
+
+    Args:
+        num_classes: Logits.
+        in_channels: Channels of the images; None infers them at the first call.
+    """
+
+    def __init__(self, num_classes: int = 10, in_channels: int | None = 1) -> None:
+        super().__init__()
+        if num_classes < 1 or (in_channels is not None and in_channels < 1):
+            raise ValueError(f"num_classes={num_classes}, in_channels={in_channels}; expected 1 or more of each.")
+        self.b1 = _stage(
+            conv=_conv2d(in_channels, 64, kernel_size=7, stride=2, padding=3),  # N x 64 x 48 x 48
+            relu=nn.ReLU(),
+            pool=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),  # N x 64 x 24 x 24
+        )
+        self.b2 = _stage(
+            conv1=nn.Conv2d(64, 64, kernel_size=1),  # N x 64 x 24 x 24
+            relu1=nn.ReLU(),
+            conv2=nn.Conv2d(64, 192, kernel_size=3, padding=1),  # N x 192 x 24 x 24
+            relu2=nn.ReLU(),
+            pool=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),  # N x 192 x 12 x 12
+        )
+        self.b3 = _stage(
+            inception_3a=Inception(64, (96, 128), (16, 32), 32, in_channels=192),  # N x 256 x 12 x 12
+            inception_3b=Inception(128, (128, 192), (32, 96), 64, in_channels=256),  # N x 480 x 12 x 12
+            pool=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),  # N x 480 x 6 x 6
+        )
+        self.b4 = _stage(
+            inception_4a=Inception(192, (96, 208), (16, 48), 64, in_channels=480),  # N x 512 x 6 x 6
+            inception_4b=Inception(160, (112, 224), (24, 64), 64, in_channels=512),  # N x 512 x 6 x 6
+            inception_4c=Inception(128, (128, 256), (24, 64), 64, in_channels=512),  # N x 512 x 6 x 6
+            inception_4d=Inception(112, (144, 288), (32, 64), 64, in_channels=512),  # N x 528 x 6 x 6
+            inception_4e=Inception(256, (160, 320), (32, 128), 128, in_channels=528),  # N x 832 x 6 x 6
+            pool=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),  # N x 832 x 3 x 3
+        )
+        self.b5 = _stage(
+            inception_5a=Inception(256, (160, 320), (32, 128), 128, in_channels=832),  # N x 832 x 3 x 3
+            inception_5b=Inception(384, (192, 384), (48, 128), 128, in_channels=832),  # N x 1024 x 3 x 3
+            pool=nn.AdaptiveAvgPool2d((1, 1)),  # N x 1024 x 1 x 1
+            flatten=nn.Flatten(),  # N x 1024
+        )
+        self.fc = nn.Linear(1024, num_classes)  # N x num_classes
+
+    def features(self, x: Tensor) -> Tensor:
+        """Stem and body: images (N, in_channels, H, W) to one vector (N, 1024) each."""
+        x = self.b1(x)  # N x 64 x 24 x 24
+        x = self.b2(x)  # N x 192 x 12 x 12
+        x = self.b3(x)  # N x 480 x 6 x 6
+        x = self.b4(x)  # N x 832 x 3 x 3
+        vectors: Tensor = self.b5(x)  # N x 1024
+        return vectors
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (N, in_channels, H, W) to logits (N, num_classes)."""
+        logits: Tensor = self.fc(self.features(x))
+        return logits
+
+
+def _stage(**layers: nn.Module) -> nn.Sequential:
+    """A ``Sequential`` whose layers have names, so that ``state_dict`` keys say where a weight belongs."""
+    return nn.Sequential(OrderedDict(layers))
+
+
+def _conv2d(in_channels: int | None, out_channels: int, **kwargs: Any) -> nn.Conv2d:
+    """``nn.Conv2d``, or its lazy form where the input channels are to be inferred at the first call."""
+    if in_channels is None:
+        return nn.LazyConv2d(out_channels, **kwargs)
+    return nn.Conv2d(in_channels, out_channels, **kwargs)

@@ -1,0 +1,69 @@
+"""Which backends a test run has, needs, or does without.
+
+The rule is that of einops: a backend that the run asks for, in the environment variable ``GOOGLENET_BACKENDS``, and
+that cannot be imported is a failure; one that is not asked for and not installed is a skip that names it. So a run
+that was meant to judge three frameworks cannot pass by judging two. A framework that is installed and broken is
+never a skip.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib import import_module, metadata
+from importlib.util import find_spec
+
+import pytest
+
+from googlenet_np.backend import Backend
+
+__all__ = ["BACKENDS", "VARIABLE", "installed_versions", "load", "require", "required"]
+
+FRAMEWORKS = {"torch": "torch", "tf": "tensorflow", "mx": "mxnet"}
+"""Backend to the module of its framework."""
+
+BACKENDS = tuple(FRAMEWORKS)
+VARIABLE = "GOOGLENET_BACKENDS"
+
+
+def required() -> tuple[str, ...]:
+    """The backends that ``GOOGLENET_BACKENDS`` names, separated by commas or spaces.
+
+    Raises:
+        pytest.UsageError: It names something that is no backend.
+    """
+    names = tuple(re.findall(r"[^\s,]+", os.environ.get(VARIABLE, "")))
+    if unknown := sorted(set(names) - set(BACKENDS)):
+        raise pytest.UsageError(f"{VARIABLE} names {', '.join(unknown)}; expected some of {', '.join(BACKENDS)}.")
+    return names
+
+
+def require(name: str) -> None:
+    """For the top of a module that tests one framework: skips the module, or fails, where that framework is missing.
+
+    It stands before the import of the framework, and imports nothing itself.
+    """
+    framework = FRAMEWORKS[name]
+    if find_spec(framework) is not None:
+        return
+    if name in required():
+        pytest.fail(f"{VARIABLE} names the backend {name!r}, and {framework} is not installed.", pytrace=False)
+    pytest.skip(f"backend {name!r}: {framework} is not installed", allow_module_level=True)
+
+
+def load(name: str) -> Backend:
+    """The backend of that name, its framework imported; or a skip or a failure, as :func:`require` decides."""
+    require(name)
+    try:
+        module = import_module(f"googlenet_{name}.backend")
+    except ImportError as error:
+        pytest.fail(f"The backend {name!r} is installed and cannot be imported: {error}.", pytrace=False)
+    backend: Backend = module.Backend()
+    return backend
+
+
+def installed_versions() -> dict[str, str]:
+    """NumPy and the installed frameworks, each under its distribution's name, without importing one of them."""
+    owners = metadata.packages_distributions()
+    distributions = sorted({owner for module in ("numpy", *FRAMEWORKS.values()) for owner in owners.get(module, ())})
+    return {distribution: metadata.version(distribution) for distribution in distributions}

@@ -1,0 +1,46 @@
+"""Fixtures that every test module shares, and the header of a run."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import pytest
+
+from googlenet_np.backend import Backend
+from parity_tests.backends import BACKENDS, VARIABLE, installed_versions, load, required
+
+# OpenMP's threads spin while they wait for each other. Where two processes share two cores, as under pytest-xdist,
+# they spin in the way of the very thread that they wait for, and PyTorch runs five to ten times slower (measured).
+# The variable is read when a framework loads its OpenMP, hence here and not in a fixture.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+HEADER_SHOWN = pytest.StashKey[bool]()
+
+
+def pytest_configure() -> None:
+    required()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    config.stash[HEADER_SHOWN] = True
+    return _header()
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    # Under --pyargs, pytest finds this file when it collects: too late for the header.
+    return [] if config.stash.get(HEADER_SHOWN, False) else _header()
+
+
+def _header() -> list[str]:
+    versions = [f"{name} {version}" for name, version in installed_versions().items()]
+    return [
+        f"versions: {', '.join(versions)}; {platform.machine()}, {os.cpu_count()} cores",
+        f"{VARIABLE}: {', '.join(required()) or 'not set, so a backend that is not installed is skipped'}",
+    ]
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each backend in turn, as ``googlenet_parity.backends`` would give it."""
+    return load(request.param)

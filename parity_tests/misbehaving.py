@@ -1,0 +1,265 @@
+"""Backends that misbehave, each in one way, for runs that find them by ``parity_tests.misbehaving:NAME``.
+
+They are NumPy backends otherwise, so that whatever is reported of them is their misbehaviour. Those that fail
+halfway do so in float32, once the model is built, and after they have said :data:`LAST_WORDS`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from googlenet_np.architecture import Layer
+from googlenet_np.backend import BuiltModel, DType, Gradients
+from parity_tests.numpy_backend import Backend
+
+Array = npt.NDArray[Any]
+
+LAST_WORDS = "It was the best of times."
+
+
+# Backends that cannot be made, or cannot build a model
+
+
+class RaisesWhenMade(Backend):
+    def __init__(self) -> None:
+        raise RuntimeError("no device was found")
+
+
+class RaisesInVersions(Backend):
+    def versions(self) -> dict[str, str]:
+        raise LookupError("the version is a secret")
+
+
+class RaisesInBuild(Backend):
+    def build(self, weights: Mapping[str, Array], dtype: DType) -> BuiltModel:
+        raise RuntimeError(f"cannot build a model of {dtype}")
+
+
+class RaisesStrangeWords(Backend):
+    """Its words would colour a terminal, and are no XML."""
+
+    def build(self, weights: Mapping[str, Array], dtype: DType) -> BuiltModel:
+        raise RuntimeError("\x1b[31mred\x1b[0m\x00 [bold]\n\udcff<&>")
+
+
+class NeedsMissingModule(Backend):
+    def __init__(self) -> None:
+        import no_such_framework  # type: ignore[import-not-found]  # noqa: F401
+
+
+class NeedsMissingModuleLater(Backend):
+    def build(self, weights: Mapping[str, Array], dtype: DType) -> BuiltModel:
+        import no_such_library  # type: ignore[import-not-found]
+
+        model: BuiltModel = no_such_library.Model(weights, dtype)
+        return model
+
+
+class ExhaustsMemory(Backend):
+    """Takes memory until there is none; give it a limit."""
+
+    def build(self, weights: Mapping[str, Array], dtype: DType) -> BuiltModel:
+        hoard = []
+        while True:
+            hoard.append(np.ones(1 << 24))
+
+
+class Floods(Backend):
+    """Says far more than anybody wants to keep, its last words at the end, and dies."""
+
+    def build(self, weights: Mapping[str, Array], dtype: DType) -> BuiltModel:
+        for _ in range(64):
+            os.write(1, b"and so on " * 100_000)
+        print(f"\n{LAST_WORDS}", flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+# Models that do not survive a forward pass
+
+
+class RaisesHalfway(Backend):
+    def before_activation(self, layer: Layer, inputs: Any) -> Array:
+        if layer.name == "b4.inception_4a.p2_2" and self.dtype == "float32":
+            print(LAST_WORDS)
+            self.end()
+        return super().before_activation(layer, inputs)
+
+    def end(self) -> None:
+        raise ArithmeticError("the fourth stage is beyond me")
+
+
+class IsKilled(RaisesHalfway):
+    def end(self) -> NoReturn:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+class Exits(RaisesHalfway):
+    def end(self) -> NoReturn:
+        sys.exit(3)
+
+
+class ExitsAtOnce(RaisesHalfway):
+    def end(self) -> NoReturn:
+        os._exit(0)
+
+
+class Hangs(RaisesHalfway):
+    def end(self) -> None:
+        time.sleep(3600)
+
+
+class HangsDeaf(RaisesHalfway):
+    """Hangs with a child process beside it, and neither minds being asked to go."""
+
+    def end(self) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        subprocess.run([sys.executable, "-c", "import time; time.sleep(3600)"], check=False)
+
+
+class LeavesHeir(RaisesHalfway):
+    """Dies, but for a child that has left its process group and holds all its files open."""
+
+    def end(self) -> NoReturn:
+        if os.fork():
+            os._exit(5)
+        os.setsid()
+        time.sleep(12)
+        os._exit(0)
+
+
+# Models that give what they should not
+
+
+class GivesLists(Backend):
+    def activations(self, images: Array) -> Any:
+        return {name: array.tolist() for name, array in super().activations(images).items()}
+
+
+class GivesTuple(Backend):
+    def activations(self, images: Array) -> Any:
+        return tuple(super().activations(images).values())
+
+
+class GivesObjects(Backend):
+    def layer(self, name: str, inputs: Array) -> Array:
+        return super().layer(name, inputs).astype(object)
+
+
+class GivesTupleNames(Backend):
+    def activations(self, images: Array) -> Any:
+        return {tuple(name.split(".")): array for name, array in super().activations(images).items()}
+
+
+class GivesWrongShape(Backend):
+    """Its global pool keeps 1×1, as MXNet's does."""
+
+    def activations(self, images: Array) -> dict[str, Array]:
+        activations = super().activations(images)
+        return {**activations, "b5.pool": activations["b5.pool"][:, :, None, None]}
+
+
+class GivesDoubles(Backend):
+    def activations(self, images: Array) -> dict[str, Array]:
+        return {name: array.astype(np.float64) for name, array in super().activations(images).items()}
+
+
+class GivesNaN(Backend):
+    """A single one, in the last sample."""
+
+    def activations(self, images: Array) -> dict[str, Array]:
+        activations = super().activations(images)
+        activations["b3.inception_3b.p3_2"][-1, -1, -1, -1] = np.nan
+        return activations
+
+
+class GivesTooFew(Backend):
+    def activations(self, images: Array) -> dict[str, Array]:
+        activations = super().activations(images)
+        del activations["b4.inception_4c"]
+        return activations
+
+
+class GivesUnknown(Backend):
+    def activations(self, images: Array) -> dict[str, Array]:
+        return {**super().activations(images), "b6.conv": np.zeros((1, 1), self.dtype)}
+
+
+class GivesUnordered(Backend):
+    def activations(self, images: Array) -> dict[str, Array]:
+        return dict(sorted(super().activations(images).items(), reverse=True))
+
+
+class GivesNoLogits(Backend):
+    def predict(self, images: Array) -> Any:
+        return None
+
+
+class GivesLossOnly(Backend):
+    def gradients(self, images: Array, labels: Array) -> Any:
+        return super().gradients(images, labels).loss
+
+
+class ReusesOneBuffer(Backend):
+    """Every branch output of a pass lies in one buffer, so that the last one written is what all of them say."""
+
+    def activations(self, images: Array) -> dict[str, Array]:
+        activations = super().activations(images)
+        buffer = np.empty(max(array.size for array in activations.values()), self.dtype)
+        views = {name: buffer[: array.size].reshape(array.shape) for name, array in activations.items()}
+        for name, view in views.items():
+            view[...] = activations[name]
+        return views
+
+
+class ChangesItsInputs(Backend):
+    def activations(self, images: Array) -> dict[str, Array]:
+        images -= images.mean()
+        return super().activations(images)
+
+
+# Models that say what they cannot do
+
+
+class CannotTrain(Backend):
+    def gradients(self, images: Array, labels: Array) -> Gradients:
+        raise NotImplementedError("an inference engine has no gradients")
+
+
+# Backends that are odd and right
+
+
+class ReturnsViews(Backend):
+    """What it gives lies in memory that it writes to again at the next call, and is not contiguous."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, Array] = {}
+
+    def layer(self, name: str, inputs: Array) -> Array:
+        output = super().layer(name, inputs)
+        for buffer in self._buffers.values():
+            buffer[...] = np.nan
+        self._buffers[name] = np.repeat(output, 2, axis=1)
+        return self._buffers[name][:, ::2]
+
+
+class Talks(Backend):
+    """Prints on every occasion, as frameworks do."""
+
+    def __init__(self) -> None:
+        print("Welcome!")
+
+    def build(self, weights: Mapping[str, Array], dtype: DType) -> BuiltModel:
+        print('{"values": {}, "arrays": {}}')
+        print("oneDNN custom operations are on.", file=sys.stderr)
+        return super().build(weights, dtype)

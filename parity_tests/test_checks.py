@@ -1,0 +1,527 @@
+"""The checks: what is right passes, and one thing wrong, wherever it is, fails by its name.
+
+A fault here is small on purpose: one entry, of the last sample, or one that leaves means and norms as they were. A
+comparer that looked at averages, at the first sample or at the shape alone would let it pass.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from googlenet_np import GOOGLENET, init_weights, sample_images
+from googlenet_np.architecture import Concat, Layer
+from googlenet_np.backend import DTYPES, DType, Gradients, LayerGradients
+from googlenet_parity import checks
+from googlenet_parity.ground_truth import GroundTruth
+from googlenet_parity.verdict import CheckResult, Status
+from parity_tests.numpy_backend import Backend
+
+Array = npt.NDArray[Any]
+Arrays = dict[str, Array]
+
+SAMPLES = 3
+ALONE = [layer for layer in GOOGLENET if not isinstance(layer, Concat)]
+BLOCKS = [layer.name for layer in GOOGLENET if isinstance(layer, Concat)]
+
+
+@functools.cache
+def truth() -> GroundTruth:
+    return GroundTruth(init_weights(0), *sample_images(SAMPLES, image_size=(17, 23)))
+
+
+@functools.cache
+def activations_of(kind: type[Backend], dtype: DType) -> Mapping[str, Array]:
+    return kind().build(truth().weights, dtype).activations(truth().images)
+
+
+@functools.cache
+def outputs_of(kind: type[Backend]) -> Mapping[str, Array]:
+    """Each layer alone on the reference's inputs, in float32."""
+    model = kind().build(truth().weights, "float32")
+    return {layer.name: model.layer(layer.name, truth().inputs(layer, "float32")) for layer in ALONE}
+
+
+@functools.cache
+def gradients_of(kind: type[Backend]) -> Gradients:
+    return kind().build(truth().weights, "float64").gradients(truth().images, truth().labels)
+
+
+def activations(dtype: DType = "float32", kind: type[Backend] = Backend) -> Arrays:
+    """Copies, to be spoiled."""
+    return {name: array.copy() for name, array in activations_of(kind, dtype).items()}
+
+
+def outputs(kind: type[Backend] = Backend) -> Arrays:
+    return {name: array.copy() for name, array in outputs_of(kind).items()}
+
+
+def exported(dtype: DType = "float32") -> Arrays:
+    return Backend().build(truth().weights, dtype).export_weights()
+
+
+def check_layers(given: Arrays, whole: Arrays | None = None) -> CheckResult:
+    return checks.check_layers("layers", truth(), "float32", given, whole or activations())
+
+
+def check_gradients(given: Gradients) -> CheckResult:
+    return checks.check_gradients("gradients", truth(), given.loss, given.weights)
+
+
+def last(array: Array) -> tuple[int, ...]:
+    return tuple(length - 1 for length in array.shape)
+
+
+def assert_fails(result: CheckResult, first: str, *, status: Status = Status.FAIL, words: str = "") -> None:
+    """The check has failed, and names ``first`` as what fails first."""
+    assert result.status is status
+    assert result.first_failure is not None
+    assert result.first_failure.name == first
+    assert result.message.startswith(f"{first} ")
+    assert words in result.message
+
+
+# What is right
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_right_backend_passes(dtype: DType) -> None:
+    whole = activations(dtype)
+    results = [
+        checks.check_weights_kept("weights", truth(), dtype, exported(dtype)),
+        checks.check_shapes("shapes", truth(), dtype, whole),
+    ]
+    if dtype == "float64":
+        results += [checks.check_outputs("outputs", truth(), whole), check_gradients(gradients_of(Backend))]
+    else:
+        results += [
+            check_layers(outputs()),
+            checks.check_end_to_end("end to end", truth(), dtype, whole),
+            checks.check_prediction("prediction", truth(), dtype, whole["fc"]),
+        ]
+    assert [result.status for result in results] == [Status.PASS] * len(results)
+
+
+@pytest.mark.parametrize(
+    ("result", "names"),
+    [
+        (lambda: checks.check_weights_kept("", truth(), "float32", exported()), tuple(truth().weights)),
+        (lambda: checks.check_shapes("", truth(), "float32", activations()), GOOGLENET.names),
+        (lambda: checks.check_outputs("", truth(), activations("float64")), GOOGLENET.names),
+        (lambda: check_gradients(gradients_of(Backend)), ("loss", *truth().weights)),
+        (lambda: check_layers(outputs()), GOOGLENET.names),
+        (lambda: checks.check_end_to_end("", truth(), "float32", activations()), GOOGLENET.names),
+    ],
+    ids=["weights", "shapes", "outputs", "gradients", "layers", "end to end"],
+)
+def test_every_tensor_is_measured_in_canonical_order(result: Callable[[], CheckResult], names: tuple[str, ...]) -> None:
+    measured = tuple(found.name for found in result().measurements)
+    assert tuple(name for name in measured if name != "images") == names
+
+
+# Shapes
+
+
+def spoil_shapes(change: str) -> Arrays:
+    given = activations()
+    match change:
+        case "missing":
+            del given["b3.pool"], given["b4.inception_4a"]
+        case "two unknown":
+            given |= {"dropout": given["fc"], "aux": given["fc"]}
+        case "order":
+            given["b2.conv1"] = given.pop("b2.conv1")
+        case "NHWC":
+            given["b4.pool"] = np.moveaxis(given["b4.pool"], 1, 3)
+        case "one sample":
+            given["fc"] = given["fc"][:1]
+        case "float64":
+            given["b5.pool"] = given["b5.pool"].astype(np.float64)
+        case "NaN":
+            given["b5.inception_5b"][last(given["b5.inception_5b"])] = np.nan
+        case "infinity":
+            given["fc"][last(given["fc"])] = np.inf
+    return given
+
+
+@pytest.mark.parametrize(
+    ("change", "first", "words"),
+    [
+        ("missing", "b3.pool", "is missing (2 of 81 fail)"),
+        ("two unknown", "dropout", "is no layer of the network (2 of 83 fail)"),
+        ("order", "b2.conv2", "comes out of canonical order"),
+        ("NHWC", "b4.pool", f"has shape ({SAMPLES}, 1, 1, 832), expected ({SAMPLES}, 832, 1, 1)"),
+        ("one sample", "fc", f"has shape (1, 10), expected ({SAMPLES}, 10)"),
+        ("float64", "b5.pool", "has dtype float64, expected float32"),
+        ("NaN", "b5.inception_5b", "holds nan at"),
+        ("infinity", "fc", f"holds inf at ({SAMPLES - 1}, 9)"),
+    ],
+)
+def test_shapes(change: str, first: str, words: str) -> None:
+    assert_fails(checks.check_shapes("shapes", truth(), "float32", spoil_shapes(change)), first, words=words)
+
+
+# Weights
+
+
+def spoil_weights(change: str, name: str) -> Arrays:
+    given = exported()
+    weight = given[name]
+    match change:
+        case "one bit":
+            weight[last(weight)] = np.nextafter(weight[last(weight)], np.float32(9))
+        case "a sign":
+            weight[last(weight)] *= -1
+        case "missing":
+            del given[name]
+        case "renamed":
+            given[f"module.{name}"] = given.pop(name)
+        case "float64":
+            given[name] = weight.astype(np.float64)
+        case "flat":
+            given[name] = weight.ravel()
+        case "transposed":
+            given[name] = weight.swapaxes(0, 1).copy()
+        case "flipped":
+            given[name] = weight[..., ::-1].copy()
+        case "NaN":
+            weight[last(weight)] = np.nan
+    return given
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "words"),
+    [
+        ("one bit", "b1.conv.weight", "uses inf of what is allowed at (63, 0, 6, 6)"),
+        ("one bit", "fc.bias", "uses inf of what is allowed at (9,)"),
+        ("a sign", "b4.inception_4d.p3_2.weight", "(63, 31, 4, 4)"),
+        ("missing", "b3.inception_3a.p1_1.bias", "is missing"),
+        ("renamed", "fc.weight", "is missing (2 of 117 fail)"),
+        ("float64", "b2.conv2.weight", "has dtype float64"),
+        ("flat", "b2.conv1.weight", "has shape (4096,), expected (64, 64, 1, 1)"),
+        ("transposed", "b2.conv1.weight", "of its entries are beyond"),
+        ("transposed", "b2.conv2.weight", "has shape (64, 192, 3, 3)"),
+        ("flipped", "b5.inception_5b.p2_2.weight", "of its entries are beyond"),
+        ("NaN", "b5.inception_5a.p4_2.bias", "holds nan at (127,)"),
+    ],
+)
+def test_weights(change: str, name: str, words: str) -> None:
+    given = spoil_weights(change, name)
+    assert_fails(checks.check_weights_kept("weights", truth(), "float32", given), name, words=words)
+
+
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_weights_keep_the_sign_of_zero(zero: float) -> None:
+    weights = init_weights(0)
+    weights["fc.bias"][3] = zero
+    own = GroundTruth(weights, truth().images, truth().labels)
+    given = {name: weight.copy() for name, weight in weights.items()}
+    assert checks.check_weights_kept("weights", own, "float32", given).status is Status.PASS
+    given["fc.bias"][3] = -zero
+    assert_fails(checks.check_weights_kept("weights", own, "float32", given), "fc.bias", words="zeros of another sign")
+
+
+def test_weights_have_names_and_no_order() -> None:
+    given = dict(reversed(exported().items()))
+    assert checks.check_weights_kept("weights", truth(), "float32", given).status is Status.PASS
+
+
+# Float64, end to end
+
+
+@pytest.mark.parametrize("layer", ["b1.conv", "b3.inception_3b.p4_1", "b4.inception_4c", "b5.pool", "fc"])
+def test_one_entry_off_by_twice_the_gate_fails(layer: str) -> None:
+    given = activations("float64")
+    limit = checks.FLOAT64_GATE * np.abs(truth().activations[layer]).max()
+    given[layer][last(given[layer])] += 0.5 * limit
+    assert checks.check_outputs("outputs", truth(), given).status is Status.PASS
+    given[layer][last(given[layer])] += 1.5 * limit
+    assert_fails(checks.check_outputs("outputs", truth(), given), layer)
+
+
+@pytest.mark.parametrize("layer", ["b1.pool", "fc"])
+@pytest.mark.parametrize("change", ["missing", "NaN", "stale", "swapped", "float32"])
+def test_outputs(layer: str, change: str) -> None:
+    given = activations("float64")
+    array = given[layer]
+    match change:
+        case "missing":
+            del given[layer]
+        case "NaN":
+            array[last(array)] = np.nan
+        case "stale":
+            array[-1] = array[0]
+        case "swapped":
+            given[layer] = array[[0, 2, 1]]
+        case "float32":
+            given[layer] = array.astype(np.float32)
+    assert_fails(checks.check_outputs("outputs", truth(), given), layer)
+
+
+# Gradients
+
+
+class LossIsSummed(Backend):
+    """Over the batch, not averaged, as Gluon's."""
+
+    def loss(self, logits: Array, labels: Array) -> tuple[float, Array]:
+        loss, by_logits = super().loss(logits, labels)
+        return loss * len(logits), by_logits * len(logits)
+
+
+class LossHasNoGradientOfItsOwn(Backend):
+    """The loss is right, its gradient is not averaged."""
+
+    def loss(self, logits: Array, labels: Array) -> tuple[float, Array]:
+        loss, by_logits = super().loss(logits, labels)
+        return loss, by_logits * len(logits)
+
+
+class LastSampleIsIgnored(Backend):
+    def loss(self, logits: Array, labels: Array) -> tuple[float, Array]:
+        loss, by_logits = super().loss(logits, labels)
+        by_logits[-1] = 0
+        return loss, by_logits
+
+
+class BranchIsDetached(Backend):
+    """One reduction gives no gradient to what it reads; its own is right."""
+
+    def backward(self, layer: Layer, inputs: Array, cotangent: Array) -> LayerGradients:
+        weights, by_inputs = super().backward(layer, inputs, cotangent)
+        return LayerGradients(weights, by_inputs * (layer.name != "b3.inception_3b.p2_1"))
+
+
+class BiasIsFrozen(Backend):
+    def backward(self, layer: Layer, inputs: Array, cotangent: Array) -> LayerGradients:
+        weights, by_inputs = super().backward(layer, inputs, cotangent)
+        if layer.name == "b4.inception_4b.p3_2":
+            weights["bias"][:] = 0
+        return LayerGradients(weights, by_inputs)
+
+
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [
+        (LossIsSummed, "loss"),
+        (LossHasNoGradientOfItsOwn, "b1.conv.weight"),
+        (LastSampleIsIgnored, "b1.conv.weight"),
+        (BranchIsDetached, "b1.conv.weight"),
+        (BiasIsFrozen, "b4.inception_4b.p3_2.bias"),
+    ],
+)
+def test_a_wrong_backward_pass_fails(kind: type[Backend], first: str) -> None:
+    assert_fails(check_gradients(gradients_of(kind)), first)
+
+
+def test_a_detached_branch_leaves_what_comes_behind_it_right() -> None:
+    failed = [found.name for found in check_gradients(gradients_of(BranchIsDetached)).measurements if found.share > 1]
+    assert failed[-1] == "b3.inception_3a.p4_2.bias"
+
+
+@pytest.mark.parametrize("name", ["b1.conv.weight", "b2.conv2.bias", "b5.inception_5b.p2_2.weight", "fc.bias"])
+@pytest.mark.parametrize("change", ["missing", "halved", "negated", "transposed", "one entry", "NaN"])
+def test_gradients(name: str, change: str) -> None:
+    right = gradients_of(Backend)
+    weights = {key: gradient.copy() for key, gradient in right.weights.items()}
+    match change:
+        case "missing":
+            del weights[name]
+        case "halved":
+            weights[name] *= 0.5
+        case "negated":
+            weights[name] *= -1
+        case "transposed":
+            weights[name] = weights[name][::-1].copy()
+        case "one entry":
+            weights[name][last(weights[name])] += 2 * checks.FLOAT64_GATE * np.abs(weights[name]).max()
+        case "NaN":
+            weights[name][last(weights[name])] = np.nan
+    assert_fails(check_gradients(right._replace(weights=weights)), name)
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), 0.0, -1.0])
+def test_a_loss_that_is_none(loss: float) -> None:
+    assert_fails(check_gradients(gradients_of(Backend)._replace(loss=loss)), "loss")
+
+
+def test_a_loss_off_by_twice_the_gate() -> None:
+    right = gradients_of(Backend)
+    assert_fails(check_gradients(right._replace(loss=right.loss * (1 + 2 * checks.FLOAT64_GATE))), "loss")
+    assert check_gradients(right._replace(loss=right.loss * (1 + checks.FLOAT64_GATE / 2))).status is Status.PASS
+
+
+# Float32, layer by layer
+
+
+@pytest.mark.parametrize("layer", ALONE, ids=[layer.name for layer in ALONE])
+def test_one_entry_off_by_twice_its_bound_fails_at_its_layer(layer: Layer) -> None:
+    """Any other of the layer's entries may lie as far from zero as it likes."""
+    given = outputs()
+    output, bound = truth().local(layer, "float32")[1:]
+    where = last(output)
+    if bound is None:
+        given[layer.name][where] = np.nextafter(np.float32(output[where] + 1e-3), np.float32(9))
+    else:
+        given[layer.name][where] = output[where] + 2 * bound.certain[where]
+    assert_fails(check_layers(given), layer.name)
+
+
+def test_between_the_two_bounds_it_is_suspect() -> None:
+    layer = GOOGLENET["b4.inception_4e.p2_2"]
+    output, bound = truth().local(layer, "float32")[1:]
+    assert bound is not None
+    where = last(output)
+    between = (bound.probable[where] + bound.certain[where]) / 2
+    assert between > 1.5 * bound.probable[where]
+    given = outputs()
+    given[layer.name][where] = output[where] + between
+    assert_fails(check_layers(given), layer.name, status=Status.SUSPECT, words="No proof")
+    given["fc"][last(given["fc"])] += 1
+    assert_fails(check_layers(given), layer.name, words="(2 of 81 fail)")
+
+
+@pytest.mark.parametrize("change", ["missing", "stale", "swapped", "NaN", "transposed", "float64", "negated zero"])
+@pytest.mark.parametrize("layer", ["b1.conv", "b3.inception_3a.p4_1", "b5.pool", "fc"])
+def test_layers(layer: str, change: str) -> None:
+    given = outputs()
+    array = given[layer]
+    match change:
+        case "missing":
+            del given[layer]
+        case "stale":
+            array[-1] = array[0]
+        case "swapped":
+            given[layer] = array[[0, 2, 1]]
+        case "NaN":
+            array[last(array)] = np.nan
+        case "transposed":
+            given[layer] = array.reshape(*array.shape[1::-1], *array.shape[2:]).swapaxes(0, 1).copy()
+        case "float64":
+            given[layer] = array.astype(np.float64)
+        case "negated zero":
+            array[array == 0] = -0.0
+            assert check_layers(given).status is Status.PASS
+            return
+    assert_fails(check_layers(given), layer)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_branches_that_change_places_fail_at_their_block(block: str) -> None:
+    """The first two branches, where the layers themselves are right."""
+    whole = activations()
+    branches = [whole[name] for name in GOOGLENET[block].inputs]
+    whole[block] = np.concatenate([branches[1], branches[0], *branches[2:]], axis=1)
+    assert whole[block].shape == activations()[block].shape
+    assert_fails(check_layers(outputs(), whole), block)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [("one bit", "0 is allowed"), ("missing", "is missing"), ("branch missing", "is missing"), ("NaN", "holds nan")],
+)
+def test_a_block_is_its_own_branches_bit_for_bit(change: str, words: str) -> None:
+    block, branch = "b4.inception_4d", "b4.inception_4d.p3_2"
+    whole = activations()
+    match change:
+        case "one bit":
+            where = tuple(np.argwhere(whole[block] > 0)[-1])
+            whole[block][where] = np.nextafter(whole[block][where], np.float32(9))
+        case "missing":
+            del whole[block]
+        case "branch missing":
+            del whole[branch]
+        case "NaN":
+            whole[branch][last(whole[branch])] = np.nan
+    result = check_layers(outputs(), whole)
+    assert_fails(result, branch if change in ("branch missing", "NaN") else block, words=words)
+
+
+class PaddedOnOneSide(Backend):
+    """At stride 2 on an even size, as ``padding='same'`` does: one more behind than before."""
+
+    def before_activation(self, layer: Layer, inputs: Sequence[Array]) -> Array:
+        if layer.name == "b1.conv":
+            shifted = np.roll(inputs[0], (-1, -1), axis=(2, 3))
+            return super().before_activation(layer, [shifted])
+        return super().before_activation(layer, inputs)
+
+
+class NoReLU(Backend):
+    def activate(self, layer: Layer, output: Array) -> Array:
+        return output if layer.name == "b4.inception_4a.p3_1" else super().activate(layer, output)
+
+
+class OtherBias(Backend):
+    def import_weights(self, weights: Mapping[str, Array]) -> Arrays:
+        own = super().import_weights(weights)
+        return own | {"b5.inception_5a.p2_1.bias": np.zeros_like(own["b5.inception_5a.p2_1.bias"])}
+
+
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [(PaddedOnOneSide, "b1.conv"), (NoReLU, "b4.inception_4a.p3_1"), (OtherBias, "b5.inception_5a.p2_1")],
+)
+def test_a_fault_shows_at_its_own_layer_alone_and_from_there_on_end_to_end(kind: type[Backend], first: str) -> None:
+    local = check_layers(outputs(kind), activations(kind=kind))
+    assert_fails(local, first)
+    assert [found.name for found in local.measurements if found.status is not Status.PASS] == [first]
+    end_to_end = checks.check_end_to_end("end to end", truth(), "float32", activations(kind=kind))
+    assert_fails(end_to_end, first)
+    assert end_to_end.measurements[-1].status is Status.FAIL
+    assert_fails(checks.check_outputs("outputs", truth(), activations("float64", kind)), first)
+
+
+# Float32, end to end
+
+
+class HalfPrecision(Backend):
+    """Weights kept with eight binary digits, as bfloat16 has."""
+
+    def import_weights(self, weights: Mapping[str, Array]) -> Arrays:
+        significands = {name: np.frexp(weight) for name, weight in weights.items()}
+        rounded = {name: np.ldexp(np.rint(m * 256) / 256, e) for name, (m, e) in significands.items()}
+        return super().import_weights(rounded)
+
+
+def test_less_precision_is_beyond_the_noise_floor_everywhere() -> None:
+    result = checks.check_end_to_end("end to end", truth(), "float32", activations(kind=HalfPrecision))
+    assert_fails(result, "b1.conv", words="(81 of 81 fail)")
+
+
+@pytest.mark.parametrize("change", ["stale", "classes swapped", "NaN", "softmax", "float64", "one sample"])
+def test_predictions(change: str) -> None:
+    logits = activations()["fc"]
+    match change:
+        case "stale":
+            logits[-1] = logits[0]
+        case "classes swapped":
+            logits[:, [8, 9]] = logits[:, [9, 8]]
+        case "NaN":
+            logits[last(logits)] = np.nan
+        case "softmax":
+            logits = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        case "float64":
+            logits = logits.astype(np.float64)
+        case "one sample":
+            logits = logits[:1]
+    assert_fails(checks.check_prediction("prediction", truth(), "float32", logits), "fc")
+
+
+# The first of several
+
+
+def test_the_first_failure_in_canonical_order_is_named_and_the_worst_is_known() -> None:
+    given = outputs()
+    for layer, error in (("fc", 100), ("b2.conv1", 1), ("b4.inception_4a.p1_1", 10)):
+        given[layer][last(given[layer])] += error
+    result = check_layers(dict(reversed(given.items())))
+    assert_fails(result, "b2.conv1", words="(3 of 81 fail)")
+    assert result.worst is not None
+    assert result.worst.share == max(found.share for found in result.measurements)
+    assert result.worst.name != "b2.conv1"

@@ -1,0 +1,298 @@
+"""A run, with backends that misbehave in every way: what they do is reported, and costs nobody but themselves."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import pytest
+
+from googlenet_np import GOOGLENET, init_weights, sample_images
+from googlenet_np.errors import OptionError
+from googlenet_parity.run import Case, Subject, run
+from googlenet_parity.verdict import BackendReport, Report, Status
+from parity_tests.misbehaving import LAST_WORDS
+
+NUMPY = "parity_tests.numpy_backend:Backend"
+EVERY_CHECK = ("weights", "shapes", "layers", "end to end", "prediction")
+
+
+@functools.cache
+def small_case() -> Case:
+    images, labels = sample_images(2, image_size=(17, 23))
+    return Case(init_weights(0), images, labels, ("float32",))
+
+
+def subject(name: str, *, required: bool = True) -> Subject:
+    return Subject(name, f"parity_tests.misbehaving:{name}", required)
+
+
+def judge(*subjects: Subject, timeout: float = 120.0, memory_limit: int | None = None) -> dict[str, BackendReport]:
+    report = run(small_case, subjects, timeout=timeout, memory_limit=memory_limit)
+    return {backend.name: backend for backend in report.backends}
+
+
+def assert_passes(backend: BackendReport) -> None:
+    """Every check was made, of everything that it is to be made of, and passes."""
+    statuses = {check.check: check.status for check in backend.checks}
+    assert statuses == {f"{check} float32": Status.PASS for check in EVERY_CHECK}
+    assert [found.name for found in backend["layers float32"].measurements] == list(GOOGLENET.names)
+    assert len(backend["weights float32"].measurements) == 116
+    assert backend.status is Status.PASS
+
+
+class Expected(NamedTuple):
+    """What a run is to say of a backend: its status, the check that tells, and words of its message."""
+
+    status: Status
+    check: str
+    words: str
+
+
+EXPECTED = {
+    "RaisesWhenMade": Expected(Status.ERROR, "load", "raised RuntimeError: no device was found."),
+    "RaisesInVersions": Expected(Status.ERROR, "load", "raised LookupError: the version is a secret."),
+    "RaisesInBuild": Expected(Status.ERROR, "weights float32", "raised RuntimeError: cannot build a model of float32."),
+    "RaisesStrangeWords": Expected(Status.ERROR, "weights float32", "raised RuntimeError:  [31mred [0m  [bold]"),
+    "NeedsMissingModule": Expected(
+        Status.ERROR, "load", "NeedsMissingModule needs the Python module 'no_such_framework', which is not installed."
+    ),
+    "NeedsMissingModuleLater": Expected(
+        Status.ERROR, "weights float32", "needs the Python module 'no_such_library', which is not installed."
+    ),
+    "RaisesHalfway": Expected(Status.ERROR, "layers float32", "ArithmeticError: the fourth stage is beyond me."),
+    "IsKilled": Expected(Status.ERROR, "shapes float32", f"was killed by SIGKILL; its last words: {LAST_WORDS}"),
+    "Exits": Expected(Status.ERROR, "shapes float32", f"exit code 3; its last words: {LAST_WORDS}"),
+    "ExitsAtOnce": Expected(Status.ERROR, "shapes float32", f"exit code 0; its last words: {LAST_WORDS}"),
+    "Floods": Expected(Status.ERROR, "weights float32", f"was killed by SIGKILL; its last words: {LAST_WORDS}"),
+    "GivesLists": Expected(Status.ERROR, "shapes float32", "gave a list for 'b1.conv'; expected a NumPy array"),
+    "GivesTuple": Expected(Status.ERROR, "shapes float32", "gave a tuple; expected a dict"),
+    "GivesObjects": Expected(Status.ERROR, "layers float32", "gave an array of object for 'output'"),
+    "GivesTupleNames": Expected(Status.ERROR, "shapes float32", "under the name ('b1', 'conv')"),
+    "GivesWrongShape": Expected(
+        Status.FAIL, "shapes float32", "b5.pool has shape (2, 1024, 1, 1), expected (2, 1024)."
+    ),
+    "GivesDoubles": Expected(
+        Status.FAIL, "shapes float32", "b1.conv has dtype float64, expected float32 (81 of 81 fail)."
+    ),
+    "GivesNaN": Expected(Status.FAIL, "end to end float32", "b3.inception_3b.p3_2 holds nan at (1, 95, 2, 2)"),
+    "GivesTooFew": Expected(Status.FAIL, "shapes float32", "b4.inception_4c is missing."),
+    "GivesUnknown": Expected(Status.FAIL, "shapes float32", "b6.conv is no layer of the network."),
+    "GivesUnordered": Expected(Status.FAIL, "shapes float32", "comes out of canonical order"),
+    "GivesNoLogits": Expected(Status.ERROR, "prediction float32", "gave a NoneType for 'logits'"),
+    "ReusesOneBuffer": Expected(Status.FAIL, "layers float32", "b3.inception_3a uses inf of what is allowed"),
+    "ChangesItsInputs": Expected(Status.ERROR, "end to end float32", "output array is read-only"),
+}
+GOOD = ("Backend", "Talks", "ReturnsViews")
+
+
+@pytest.fixture(scope="module")
+def together() -> dict[str, BackendReport]:
+    """Everybody in one run, the good ones last, when the others have done their worst."""
+    return judge(*map(subject, EXPECTED), Subject("Backend", NUMPY), subject("Talks"), subject("ReturnsViews"))
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_what_a_backend_did_is_reported(together: dict[str, BackendReport], name: str) -> None:
+    backend, expected = together[name], EXPECTED[name]
+    check = backend[expected.check]
+    assert (backend.status, check.status) == (expected.status, expected.status)
+    assert expected.words in check.message
+    assert check.message.isprintable()
+    assert len(check.message) < 1000
+    assert 0 < backend.seconds < 120
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_the_others_finish_and_pass(together: dict[str, BackendReport], name: str) -> None:
+    assert_passes(together[name])
+
+
+def test_a_failure_is_exit_code_1_and_an_error_is_2(together: dict[str, BackendReport]) -> None:
+    good, fails, errs = (together[name] for name in ("Backend", "GivesNaN", "IsKilled"))
+    skipped = replace(good, checks=(replace(good.checks[0], status=Status.SKIPPED),))
+    exit_codes = [
+        Report(backends).exit_code
+        for backends in ((good,), (good, skipped), (good, fails), (errs, good), (errs, fails), (skipped,), ())
+    ]
+    assert exit_codes == [0, 0, 1, 2, 2, 2, 2]
+
+
+def test_a_difference_alone_is_exit_code_1() -> None:
+    assert run(small_case, [subject("GivesNaN")]).exit_code == 1
+
+
+def test_a_run_of_no_backend_is_no_pass() -> None:
+    report = run(small_case, [])
+    assert (report.status, report.exit_code, report.backends) == (Status.SKIPPED, 2, ())
+
+
+# Frameworks that are missing, and abilities
+
+
+def test_a_missing_framework_is_skipped_if_nobody_asked_for_it() -> None:
+    report = run(small_case, [subject("NeedsMissingModule", required=False), Subject("numpy", NUMPY)])
+    missing, present = report.backends
+    assert (missing.status, missing.versions) == (Status.SKIPPED, {})
+    assert "'no_such_framework', which is not installed" in missing["load"].message
+    assert_passes(present)
+    assert report.exit_code == 0
+
+
+def test_one_missing_framework_by_itself_is_no_pass() -> None:
+    assert run(small_case, [subject("NeedsMissingModule", required=False)]).exit_code == 2
+
+
+def test_what_a_backend_cannot_do_is_skipped_and_no_pass() -> None:
+    report = run(lambda: replace(small_case(), dtypes=("float64",)), [subject("CannotTrain")])
+    statuses = {check.check: check.status for check in report.backends[0].checks}
+    assert statuses == {
+        "weights float64": Status.PASS,
+        "shapes float64": Status.PASS,
+        "outputs float64": Status.PASS,
+        "gradients float64": Status.SKIPPED,
+    }
+    assert "an inference engine has no gradients" in report.backends[0]["gradients float64"].message
+
+
+def test_gradients_of_the_wrong_form_are_an_error() -> None:
+    report = run(lambda: replace(small_case(), dtypes=("float64",)), [subject("GivesLossOnly")])
+    assert report.backends[0]["gradients float64"].status is Status.ERROR
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("raise RuntimeError('libframework.so has no symbol _ZN3foo')", "RuntimeError: libframework.so has no symbol"),
+        ("def broken(:", "SyntaxError"),
+        ("", "AttributeError: module 'broken_framework' has no attribute 'Backend'"),
+        ("import sys; sys.exit('no licence')", "ended by itself with exit code 1; its last words: no licence"),
+    ],
+    ids=["raises", "syntax", "empty", "exits"],
+)
+def test_a_module_that_cannot_be_imported_is_an_error_though_nobody_asked_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, words: str
+) -> None:
+    (tmp_path / "broken_framework.py").write_text(textwrap.dedent(source), encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    backend = judge(Subject("broken", "broken_framework:Backend"))["broken"]
+    assert backend["load"].status is Status.ERROR
+    assert words in backend["load"].message
+
+
+# Limits
+
+
+def test_a_backend_that_does_not_finish_is_ended() -> None:
+    start = time.monotonic()
+    backends = judge(*map(subject, ("Hangs", "HangsDeaf", "LeavesHeir")), Subject("numpy", NUMPY), timeout=6)
+    assert time.monotonic() - start < 20, "the run waits for somebody"
+    for name in ("Hangs", "HangsDeaf", "LeavesHeir"):
+        message = backends[name]["shapes float32"].message
+        assert message == f"{name} did not finish within 6 s and was ended; its last words: {LAST_WORDS}"
+        assert backends[name]["weights float32"].status is Status.PASS, "what was answered in time counts"
+    assert_passes(backends["numpy"])
+
+
+def test_endless_time_is_no_limit() -> None:
+    assert_passes(judge(Subject("numpy", NUMPY), timeout=float("inf"))["numpy"])
+
+
+def test_a_backend_that_takes_all_memory_is_stopped_at_its_limit() -> None:
+    backends = judge(subject("ExhaustsMemory"), Subject("numpy", NUMPY), memory_limit=1 << 30)
+    assert "MemoryError" in backends["ExhaustsMemory"]["weights float32"].message
+    assert backends["ExhaustsMemory"].status is Status.ERROR
+    assert_passes(backends["numpy"])
+
+
+# Names
+
+
+def test_names_are_but_names() -> None:
+    """Neither do two of the same name meet, nor does a name lead to a file."""
+    subjects = [Subject("../x/[y]", NUMPY), replace(subject("GivesNaN"), name="../x/[y]")]
+    report = run(small_case, subjects)
+    assert [backend.status for backend in report.backends] == [Status.PASS, Status.FAIL]
+    assert {backend.name for backend in report.backends} == {"../x/[y]"}
+
+
+def test_reports_come_in_the_order_of_the_asking() -> None:
+    report = run(small_case, [Subject("slow", NUMPY), subject("RaisesWhenMade"), Subject("also slow", NUMPY)])
+    assert [backend.name for backend in report.backends] == ["slow", "RaisesWhenMade", "also slow"]
+
+
+def test_a_listener_is_told_of_every_answer() -> None:
+    told: list[tuple[str, int, int, str]] = []
+    run(small_case, [Subject("numpy", NUMPY)], listener=lambda *what: told.append(what))
+    layers = sum(layer.kind != "concat" for layer in GOOGLENET)
+    names, done, totals, steps = zip(*told, strict=True)
+    assert set(names) == {"numpy"}
+    assert list(done) == list(range(1, 1 + len(told)))
+    assert (done[-1], totals[-1]) == (4 + layers, 4 + layers)
+    assert (steps[0], steps[-1]) == ("load", "layer float32 fc")
+
+
+# Nothing stays behind
+
+
+@pytest.fixture
+def left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+    """Gives what is left of a run: its files, and its processes, known by a variable that they inherit."""
+    if not Path("/proc/self/environ").exists():
+        pytest.skip("processes are looked up in /proc")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("GOOGLENET_TEST_RUN", str(tmp_path))
+    mark = f"GOOGLENET_TEST_RUN={tmp_path}".encode()
+
+    def processes() -> Iterator[int]:
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdigit() and int(folder.name) != os.getpid():
+                try:
+                    environment = (folder / "environ").read_bytes()
+                except OSError:  # it has ended since, or is another user's
+                    continue
+                if mark in environment.split(b"\0"):
+                    yield int(folder.name)
+
+    yield lambda: [path.name for path in tmp_path.iterdir()] + [f"process {process}" for process in processes()]
+    for process in processes():
+        os.kill(process, signal.SIGKILL)
+
+
+def test_a_run_leaves_nothing_behind(left_behind: Callable[[], list[str]]) -> None:
+    during: list[list[str]] = []
+    subjects = [subject(name) for name in ("HangsDeaf", "IsKilled", "Exits")]
+    run(small_case, subjects, timeout=4, listener=lambda *_: during.append(left_behind()))
+    assert any("process" in entry for entries in during for entry in entries), "the fixture sees nothing"
+    assert left_behind() == []
+
+
+@pytest.mark.parametrize("error", [OptionError("These do not fit."), KeyboardInterrupt()], ids=["bad case", "Ctrl-C"])
+def test_a_run_that_ends_early_leaves_nothing_behind(
+    left_behind: Callable[[], list[str]], error: BaseException
+) -> None:
+    def no_case() -> NoReturn:
+        assert len(left_behind()) > 2, "the backends are not under way while the case is made"
+        raise error
+
+    with pytest.raises(type(error)):
+        run(no_case, [Subject("numpy", NUMPY), subject("Talks")])
+    assert left_behind() == []
+
+
+def test_a_run_that_is_interrupted_at_work_leaves_nothing_behind(left_behind: Callable[[], list[str]]) -> None:
+    def interrupt(backend: str, done: int, total: int, step: str) -> None:
+        if (backend, step) == ("numpy", "layer float32 fc"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(small_case, [Subject("numpy", NUMPY), subject("HangsDeaf")], listener=interrupt)
+    assert left_behind() == []
