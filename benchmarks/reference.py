@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from timing import interleaved, print_ratios
+from timing import Jobs, interleaved, print_ratios
 
 from googlenet_np import forward, gradients, init_weights, sample_images
 from googlenet_torch import GoogLeNet, import_weights
@@ -35,7 +35,7 @@ def main() -> None:
         torch.nn.functional.cross_entropy(model(inputs), torch_labels).backward()
 
     print(f"16 images of 1x96x96, float64, {torch.get_num_threads()} threads")
-    jobs = {"PyTorch": torch_forward, "NumPy, every layer kept": partial(forward, weights, images)}
+    jobs: Jobs = {"PyTorch": torch_forward, "NumPy, every layer kept": partial(forward, weights, images)}
     print_ratios(interleaved(jobs, ROUNDS), "PyTorch", {"NumPy, every layer kept": 2.5})
     jobs = {"PyTorch": torch_gradients, "NumPy": partial(gradients, weights, images, labels)}
     print("\nForward and backward")

@@ -6,10 +6,12 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 
-__all__ = ["interleaved", "print_ratios"]
+__all__ = ["Jobs", "interleaved", "print_ratios"]
+
+Jobs = Mapping[str, Callable[[], object]]
 
 
-def interleaved(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def interleaved(jobs: Jobs, rounds: int) -> dict[str, list[float]]:
     """Seconds that each job took, a round for each entry; a first round, not counted, warms caches up."""
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for number in range(rounds + 1):

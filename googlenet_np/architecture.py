@@ -145,7 +145,7 @@ class Architecture:
         return tuple(layer for layer in self.layers if isinstance(layer, (Conv2d, Dense)))
 
     def output_shapes(
-        self, in_channels: int = 1, num_classes: int = 10, image_size: tuple[int, int] = (96, 96)
+        self, in_channels: int = 1, num_classes: int = 10, image_size: tuple[int, ...] = (96, 96)
     ) -> dict[str, tuple[int, ...]]:
         """Each layer's output shape for one image, (C, H, W) or (C,), with ``"images"`` first."""
         check_count("in_channels", in_channels)

@@ -124,12 +124,12 @@ def relu(x: Array) -> Array:
 
 def relu_backward(y: Array, cotangent: Array) -> Array:
     """Gradient of :func:`relu` by its input, given its output ``y``: at zero the derivative is zero."""
-    return cotangent * (y > 0)
+    return np.multiply(cotangent, y > 0)
 
 
 def global_avg_pool2d(x: Array) -> Array:
     """Mean over height and width, (N, C, H, W) to (N, C)."""
-    return x.mean(axis=(2, 3))
+    return np.mean(x, axis=(2, 3))
 
 
 def global_avg_pool2d_backward(x: Array, cotangent: Array) -> Array:

@@ -141,14 +141,15 @@ def _output_permuted(base: Variant, actual: Array, desired: Array) -> Iterator[V
     picked = np.linspace(0, mine.shape[1] - 1, min(mine.shape[1], 256)).astype(int)
     distance = np.square(mine[:, None, picked] - theirs[None, :, picked]).sum(axis=2)
     order = distance.argmin(axis=1)
+    if moves := _moves(order):
+        yield replace(base, name=f"output channels permuted ({moves})", finish=lambda z: z[:, order])
+
+
+def _moves(order: Array) -> str:
+    """Which entries of a permutation are not in their place, in words; empty if all are."""
     moved = np.flatnonzero(order != np.arange(len(order)))
-    if len(moved):
-        listed = ", ".join(f"{channel} is {order[channel]}" for channel in moved[:4]) + (", …" if len(moved) > 4 else "")
-        yield replace(
-            base,
-            name=f"output channels permuted ({len(moved)} moved: {listed})",
-            finish=lambda z: z[:, order],
-        )
+    listed = [f"{place} is {order[place]}" for place in moved[:4]] + ["…"] * (len(moved) > 4)
+    return f"{len(moved)} moved: {', '.join(listed)}" if len(moved) else ""
 
 
 def _scaled(base: Variant, actual: Array) -> Iterator[Variant]:
@@ -179,7 +180,7 @@ def _input_permuted(base: Variant, probe: Probe) -> Iterator[Variant]:
     ones[(np.arange(channels), np.arange(channels), *(size // 2,) * (weight.ndim - 2))] = 1
     try:
         answers = probe(ones).astype(np.float64)
-    except Exception:  # noqa: BLE001 – a layer that cannot be asked again is diagnosed without
+    except Exception:
         return
     expected = replace(base, x=ones.astype(np.float64)).output()
     if answers.shape != expected.shape:
@@ -187,12 +188,8 @@ def _input_permuted(base: Variant, probe: Probe) -> Iterator[Variant]:
     mine, theirs = answers.reshape(channels, -1), expected.reshape(channels, -1)
     distance = np.square(mine).sum(1)[:, None] + np.square(theirs).sum(1)[None] - 2 * mine @ theirs.T
     order = distance.argmin(axis=1)
-    moved = np.flatnonzero(order != np.arange(channels))
-    if len(moved) and len(set(order.tolist())) == channels:
-        listed = ", ".join(f"{channel} is {order[channel]}" for channel in moved[:4]) + (", …" if len(moved) > 4 else "")
-        yield replace(
-            base, name=f"input channels permuted ({len(moved)} moved: {listed})", weight=weight[:, order]
-        )
+    if (moves := _moves(order)) and len(set(order.tolist())) == channels:
+        yield replace(base, name=f"input channels permuted ({moves})", weight=weight[:, order])
 
 
 def _samples(actual: Array, desired: Array, bound: Array | float) -> Iterator[str]:

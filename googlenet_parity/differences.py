@@ -85,9 +85,9 @@ class Variant:
             assert weight is not None
             return op.dense(x, weight, np.zeros(len(weight)))
         if self.kind == "global-avg-pool":
-            return x.mean(axis=(2, 3))
+            return op.global_avg_pool2d(x)
         if self.kind == "global-max-pool":
-            return x.max(axis=(2, 3))
+            return np.max(x, axis=(2, 3))
         border = -np.inf if self.kind == "max-pool" else 0.0
         padded = np.pad(x, ((0, 0), (0, 0), *self.pads), constant_values=border)
         if self.kind == "conv":
@@ -170,8 +170,9 @@ def reordered_branches(branches: Sequence[Array]) -> Iterator[tuple[str, Array]]
     for order in itertools.permutations(range(len(branches))):
         if order != tuple(range(len(branches))):
             words = ", ".join(f"branch {number + 1}" for number in order)
-            yield f"branches concatenated in another order ({words})", np.concatenate(
-                [branches[number] for number in order], axis=1
+            yield (
+                f"branches concatenated in another order ({words})",
+                np.concatenate([branches[number] for number in order], axis=1),
             )
 
 
@@ -190,7 +191,8 @@ def _padding(base: Variant) -> Iterator[Variant]:
     if base.stride > 1:
         # Ceil mode keeps a last window that begins inside the image, padded at its end.
         room = [(n + before + after - base.kernel_size) % base.stride for n in base.x.shape[2:]]
-        pads = tuple((before, after + (base.stride - left if left else 0)) for left in room)
+        height, width = ((before, after + (base.stride - left if left else 0)) for left in room)
+        pads = (height, width)
         if pads != base.pads:
             yield replace(base, name="ceil mode: output size rounded up", pads=pads)
     for stride in {1, 2} - {base.stride}:
@@ -206,7 +208,8 @@ def _kernel(base: Variant) -> Iterator[Variant]:
     yield replace(base, name="kernel flipped: true convolution", weight=base.weight[:, :, ::-1, ::-1])
     if size == 5:
         inner = base.weight[:, :, 1:-1, 1:-1]
-        pads = tuple((before - 1, after - 1) for before, after in base.pads)
+        height, width = ((before - 1, after - 1) for before, after in base.pads)
+        pads = (height, width)
         yield replace(base, name="3×3 kernel in the 5×5 branch", weight=inner, kernel_size=3, pads=pads)
 
 
@@ -246,9 +249,8 @@ def _pooling(base: Variant) -> Iterator[Variant]:
         yield replace(base, name="maximum instead of average", kind="global-max-pool")
         height, width = base.x.shape[2:]
         for border in (1, 2):
-            padded = (height + 2 * border) * (width + 2 * border) / (height * width)
-            name = f"average counting a padding of {border}"
-            yield replace(base, name=name, finish=lambda z, padded=padded: z / padded)
+            counted = (height + 2 * border) * (width + 2 * border) / (height * width)
+            yield replace(base, name=f"average counting a padding of {border}", x=base.x / counted)
         return
     yield replace(base, name="average instead of maximum", kind="avg-pool")
     yield replace(base, name="average instead of maximum, counting padding", kind="padded-avg-pool")

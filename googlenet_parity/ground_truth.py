@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -118,9 +118,9 @@ class GroundTruth:
             for layer in GOOGLENET:
                 inputs = [activations[name] for name in layer.inputs]
                 output = reference.before_activation(layer, inputs, weights)
-                if self.length(layer):
-                    bound = self.local(layer, dtype).bound.probable
-                    output += bound * (_signs(random, output.shape) if sign is None else sign)
+                bound = None if isinstance(layer, Concat) else self.local(layer, dtype).bound
+                if bound is not None:
+                    output += bound.probable * (_signs(random, output.shape) if sign is None else sign)
                 activations[layer.name] = reference.activate(layer, output)
                 strayed = np.abs(activations[layer.name] - self.activations[layer.name]).max()
                 floor[layer.name] = max(floor[layer.name], float(strayed))

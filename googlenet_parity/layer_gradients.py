@@ -25,6 +25,7 @@ __all__ = ["LayerGradientTruth", "layer_gradient_truth"]
 
 Array = npt.NDArray[Any]
 
+
 @dataclass(frozen=True)
 class LayerGradientTruth:
     """The backward pass of one layer.

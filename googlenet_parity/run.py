@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -308,10 +309,14 @@ def _result(name: str, check: Callable[[str], CheckResult]) -> CheckResult:
         return CheckResult(name, Status.ERROR, str(error))
 
 
+def _put(answered: queue.SimpleQueue[_Trial], trial: _Trial, _: Future[Reply]) -> None:
+    answered.put(trial)
+
+
 def _as_answered(trials: Sequence[_Trial]) -> Iterator[_Trial]:
     """The trials, whichever has all its answers first."""
     answered: queue.SimpleQueue[_Trial] = queue.SimpleQueue()
     for trial in trials:
-        trial.last_call.add_done_callback(lambda _, trial=trial: answered.put(trial))
+        trial.last_call.add_done_callback(partial(_put, answered, trial))
     for _ in trials:
         yield answered.get()

@@ -81,7 +81,8 @@ def print_report(console: Console, report: Report) -> None:
                 highlight=False,
             )
         if backend.diagnosis:
-            console.print(f"[bold]why[/] {escape(backend.name)}: {escape(backend.diagnosis.sentence())}", highlight=False)
+            why = backend.diagnosis.sentence()
+            console.print(f"[bold]why[/] {escape(backend.name)}: {escape(why)}", highlight=False)
     console.print(_verdict(report), highlight=False)
 
 
@@ -127,5 +128,5 @@ def _verdict(report: Report) -> str:
         names = ", ".join(backend.name for backend in judged)
         return f"[green]pass[/]: {names} – the same GoogLeNet as the float64 reference."
     if not judged:
-        return "[bold red]error[/]: no backend is installed: pip install 'googlenet-parity[torch]', \\[tf] or \\[mx]."
+        return "[bold red]error[/]: no backend is installed: pip install 'googlenet-parity\\[torch]', \\[tf] or \\[mx]."
     return f"[{STYLES[report.status]}]{report.status}[/]: {passed} of {len(judged)} judged backends pass."

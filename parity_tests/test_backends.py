@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import permutations
 from typing import Any
 
@@ -187,7 +188,7 @@ def test_weights_travel_bit_for_bit(source: str, target: str, dtype: Any) -> Non
 
 
 def test_an_unknown_layer_is_named(model32: BuiltModel, small: GroundTruth) -> None:
-    with pytest.raises(UnknownLayerError, match="'b6.conv' is no layer"):
+    with pytest.raises(UnknownLayerError, match=r"'b6\.conv' is no layer"):
         model32.layer("b6.conv", small.images)
 
 
@@ -195,7 +196,7 @@ def _scaled(weights: dict[str, Array], name: str, change: Any) -> dict[str, Arra
     return {**weights, name: change(weights[name])}
 
 
-BAD_WEIGHTS = {
+BAD_WEIGHTS: dict[str, Callable[[dict[str, Array]], dict[str, Array]]] = {
     "missing": lambda weights: {name: array for name, array in weights.items() if name != "fc.bias"},
     "unexpected": lambda weights: {**weights, "b6.conv.weight": weights["fc.bias"]},
     "shape": lambda weights: _scaled(weights, "b2.conv1.weight", lambda array: array[:, :63]),
@@ -209,7 +210,7 @@ BAD_WEIGHTS = {
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 @pytest.mark.parametrize("fault", BAD_WEIGHTS)
 def test_bad_weights_are_refused(backend: Backend, fault: str) -> None:
-    with pytest.raises(WeightsError, match="b2.conv1|fc.bias|b6.conv"):
+    with pytest.raises(WeightsError, match=r"b2\.conv1|fc\.bias|b6\.conv"):
         backend.build(BAD_WEIGHTS[fault](googlenet_np.init_weights(0)), "float32")
 
 
