@@ -13,7 +13,7 @@ help: ## show this list
 setup: ## make .venv and install everything, or bring it up to date (the others do this by themselves)
 	@command -v "$(or $(PYTHON),python3)" >/dev/null || \
 		{ echo "error: there is no '$(or $(PYTHON),python3)'; install Python 3.10 to 3.12, or name one: make PYTHON=..." >&2; exit 1; }
-	@"$(or $(PYTHON),python3)" tools/bootstrap.py $(if $(PYTHON),,--any-python)
+	@exec "$(or $(PYTHON),python3)" tools/bootstrap.py $(if $(PYTHON),,--any-python)
 
 parity: setup ## compare the three frameworks with the reference, on real images
 	@$(BIN)/googlenet-parity $(ARGS)

@@ -29,6 +29,7 @@ __all__ = [
     "LayerRow",
     "MaxPool2d",
     "check_count",
+    "check_image_size",
     "layer_table",
 ]
 
@@ -150,9 +151,7 @@ class Architecture:
         """Each layer's output shape for one image, (C, H, W) or (C,), with ``"images"`` first."""
         check_count("in_channels", in_channels)
         check_count("num_classes", num_classes)
-        height, width = image_size
-        check_count("image height", height)
-        check_count("image width", width)
+        height, width = check_image_size(image_size)
         shapes: dict[str, tuple[int, ...]] = {IMAGES: (in_channels, height, width)}
         for layer in self.layers:
             before = shapes[layer.inputs[0]]
@@ -185,6 +184,17 @@ def check_count(what: str, value: int) -> None:
     """Raises :class:`~googlenet_np.errors.OptionError` unless ``value`` is a whole number of 1 or more."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise OptionError(f"{what} is {value!r}; expected a whole number of 1 or more.")
+
+
+def check_image_size(image_size: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width. Raises :class:`~googlenet_np.errors.OptionError` unless they are two counts of 1 or more."""
+    try:
+        height, width = image_size
+    except (TypeError, ValueError):
+        raise OptionError(f"The image size is {image_size!r}; expected a height and a width.") from None
+    check_count("image height", height)
+    check_count("image width", width)
+    return height, width
 
 
 def _windows(size: tuple[int, ...], layer: Conv2d | MaxPool2d) -> tuple[int, ...]:

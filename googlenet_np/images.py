@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from googlenet_np.architecture import check_count
+from googlenet_np.architecture import check_count, check_image_size
 from googlenet_np.errors import FileError, ImagesError, OptionError
 from googlenet_np.layout import nhwc_to_nchw
 
@@ -60,7 +60,7 @@ def sample_images(
 
     check_count("batch_size", batch_size)
     check_count("in_channels", in_channels)
-    _check_size(image_size)
+    check_image_size(image_size)
     with Image.open(SAMPLE_SHEET_FILE) as sheet:
         samples = np.stack([_pixels(tile, image_size) for tile in _tiles(sheet)])  # 16 x H x W
     labels = np.array(json.loads(SAMPLE_LABELS_FILE.read_text(encoding="utf-8"))["labels"], np.int64)
@@ -93,7 +93,7 @@ def load_images(path: str | os.PathLike[str], *, image_size: tuple[int, int] = (
         OptionError: A count or a size is not a whole number of 1 or more.
     """
     check_count("in_channels", in_channels)
-    _check_size(image_size)
+    check_image_size(image_size)
     path = Path(path)
     images = _load_folder(path, image_size, in_channels) if path.is_dir() else _load_npy(path)
     try:
@@ -158,15 +158,6 @@ def check_labels(labels: Array, batch_size: int, num_classes: int) -> None:
 def _first(mask: Array) -> tuple[int, ...]:
     """The first position, in row-major order, where ``mask`` is true."""
     return tuple(int(axis) for axis in np.unravel_index(int(mask.argmax()), mask.shape))
-
-
-def _check_size(image_size: tuple[int, int]) -> None:
-    try:
-        height, width = image_size
-    except (TypeError, ValueError):
-        raise OptionError(f"The image size is {image_size!r}; expected a height and a width.") from None
-    check_count("image height", height)
-    check_count("image width", width)
 
 
 def _tiles(sheet: Image.Image) -> list[Image.Image]:

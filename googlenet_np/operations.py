@@ -106,14 +106,16 @@ def max_pool2d_backward(x: Array, y: Array, cotangent: Array, *, kernel_size: in
     size = cotangent.shape[2:]
     padded = _padded(x, padding, -np.inf)
     gradient = _padded(np.zeros_like(x), padding, 0)
-    remaining = cotangent.copy(order="K")
+    unsent = np.ones_like(cotangent, bool)
+    here, sent = np.empty_like(unsent), np.empty_like(cotangent)
     places = zip(
         _windows(padded, kernel_size, stride, size), _windows(gradient, kernel_size, stride, size), strict=True
     )
     for (_, _, window), (_, _, target) in places:
-        here = np.where(window == y, remaining, 0)
-        np.add(target, here, out=target)
-        remaining -= here
+        np.equal(window, y, out=here)
+        here &= unsent
+        unsent ^= here
+        np.add(target, np.multiply(cotangent, here, out=sent), out=target)
     return gradient[:, :, padding : padding + x.shape[2], padding : padding + x.shape[3]]
 
 
@@ -129,7 +131,8 @@ def relu_backward(y: Array, cotangent: Array) -> Array:
 
 def global_avg_pool2d(x: Array) -> Array:
     """Mean over height and width, (N, C, H, W) to (N, C)."""
-    return np.mean(x, axis=(2, 3))
+    mean: Array = np.mean(x, axis=(2, 3))
+    return mean
 
 
 def global_avg_pool2d_backward(x: Array, cotangent: Array) -> Array:
@@ -141,7 +144,8 @@ def global_avg_pool2d_backward(x: Array, cotangent: Array) -> Array:
 
 def dense(x: Array, weight: Array, bias: Array) -> Array:
     """``x`` (N, in) times ``weight`` (out, in) plus ``bias`` (out,): (N, out)."""
-    return x @ out_in_to_in_out(weight) + bias
+    y: Array = x @ out_in_to_in_out(weight)
+    return y + bias
 
 
 def dense_backward(x: Array, weight: Array, cotangent: Array) -> tuple[Array, Array, Array]:

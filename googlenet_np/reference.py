@@ -53,7 +53,7 @@ def forward(
         images: (N, C, H, W), float32 or float64.
         dtype: ``"float64"`` or ``"float32"``, of the arithmetic and the result.
         layers: The names to keep; None keeps all 81. A big batch of big images has more activations than a machine
-            has memory: 256 one-channel images of 224×224 have 8.9 GB of them in float64, their logits 20 kB.
+            has memory: 256 one-channel images of 224×224 have 12.0 GB of them in float64, their logits 20 kB.
 
     Returns:
         Contiguous arrays (N, C, H, W); ``b5.pool`` is (N, 1024), ``fc`` (N, num_classes).

@@ -130,7 +130,7 @@ def check_weights(
     unexpected = sorted(set(weights) - set(names), key=str)
     if missing or unexpected:
         parts = [f"{len(missing)} missing: {', '.join(missing)}"] * bool(missing)
-        parts += [f"{len(unexpected)} unexpected: {', '.join(map(str, unexpected))}"] * bool(unexpected)
+        parts += [f"{len(unexpected)} unexpected: {', '.join(map(_printable, unexpected))}"] * bool(unexpected)
         raise WeightsError(f"The weights do not have the {len(names)} canonical names; {'; '.join(parts)}.")
     own = weights_like(weights)
     expected = architecture.parameter_shapes(
@@ -153,6 +153,11 @@ def _faults(name: str, array: Any, shape: tuple[int, ...]) -> Iterator[str]:
         yield f"{name!r} holds {array[where]} at {where}, expected finite numbers"
 
 
+def _printable(name: object) -> str:
+    """A name out of a file, which may hold what a terminal would obey."""
+    return str(name) if str(name).isprintable() else repr(name)
+
+
 def _shape(shape: tuple[int, ...]) -> str:
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
@@ -171,14 +176,14 @@ def save_weights(path: str | os.PathLike[str], weights: Mapping[str, Array]) -> 
     check_weights(weights)
     in_channels, num_classes = weights_like(weights)
     header = {
-        "format": "googlenet-parity weights",
-        "format_version": str(FORMAT_VERSION),
-        "architecture": json.dumps({"name": GOOGLENET.name, "in_channels": in_channels, "num_classes": num_classes}),
+        "format_version": FORMAT_VERSION,
+        "architecture": {"name": GOOGLENET.name, "in_channels": in_channels, "num_classes": num_classes},
         "layout": "kernels OIHW, dense (out, in)",
     }
     canonical = {name: np.ascontiguousarray(weights[name]) for name in GOOGLENET.parameter_shapes()}
     with atomic_write(path) as file:
-        file.write(save(canonical, header))
+        # One key: safetensors writes several in any order, and the same weights should give the same bytes.
+        file.write(save(canonical, {"googlenet-parity weights": json.dumps(header)}))
 
 
 def load_weights(path: str | os.PathLike[str]) -> dict[str, Array]:

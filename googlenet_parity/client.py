@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from googlenet_parity.transport import Shelf, read_arrays
+from googlenet_parity.transport import Shelf, take_arrays
 
 __all__ = ["AbilityError", "BackendError", "MissingBackendError", "Reply", "Worker"]
 
@@ -181,7 +181,7 @@ class Worker:
     def _resolve(self, future: Future[Reply], reply: dict[str, Any]) -> None:
         if "error" not in reply:
             try:
-                future.set_result(Reply(reply["values"], read_arrays(reply["arrays"])))
+                future.set_result(Reply(reply["values"], take_arrays(reply["arrays"])))
             except OSError as error:
                 future.set_exception(BackendError(f"{self.label} gave arrays that cannot be read: {error}."))
         elif reply["missing_module"]:

@@ -87,7 +87,8 @@ class Variant:
         if self.kind == "global-avg-pool":
             return op.global_avg_pool2d(x)
         if self.kind == "global-max-pool":
-            return np.max(x, axis=(2, 3))
+            maximum: Array = np.max(x, axis=(2, 3))
+            return maximum
         border = -np.inf if self.kind == "max-pool" else 0.0
         padded = np.pad(x, ((0, 0), (0, 0), *self.pads), constant_values=border)
         if self.kind == "conv":

@@ -17,7 +17,9 @@ FIRST = ("torch", "tf", "mx")
 
 def registered_backends() -> dict[str, str]:
     """Name to ``module:attribute`` of every registered backend; nothing is imported."""
-    found = {entry.name: entry.value for entry in entry_points(group=GROUP)}
+    found: dict[str, str] = {}
+    for entry in entry_points(group=GROUP):
+        found.setdefault(entry.name, entry.value)  # of two under one name, the first on the path, as in imports
     order = [name for name in FIRST if name in found] + sorted(set(found) - set(FIRST))
     return {name: found[name] for name in order}
 

@@ -7,7 +7,7 @@ import platform
 import queue
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ from googlenet_parity.layer_gradients import LayerGradientTruth, layer_gradient_
 from googlenet_parity.transport import Shelf
 from googlenet_parity.verdict import BackendReport, CheckResult, Diagnosis, Report, Status
 
-__all__ = ["Case", "Listener", "Subject", "run"]
+__all__ = ["Case", "Listener", "Subject", "run", "run_each"]
 
 Array = npt.NDArray[Any]
 
@@ -104,13 +104,30 @@ def run(
     Raises:
         GoogLeNetError: The case cannot be made; no process is left behind.
     """
+    cases = (make() for make in (make_case,))
+    (report,) = run_each(cases, subjects, timeout=timeout, memory_limit=memory_limit, listener=listener)
+    return report
+
+
+def run_each(
+    cases: Iterable[Case],
+    subjects: Sequence[Subject],
+    *,
+    timeout: float = 600.0,
+    memory_limit: int | None = None,
+    listener: Listener | None = None,
+) -> Iterator[Report]:
+    """Judges the subjects on one case after another, in the same processes: a report for each.
+
+    Args, and what it raises, as of :func:`run`; ``timeout`` is for all cases together.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="googlenet-parity-")))
         shelf = Shelf(Path(tempfile.mkdtemp(dir=folder)))
         # More threads than cores wait for each other, spinning: with all of them free, a run takes three times as long.
         threads = max(1, (os.cpu_count() or 1) // max(1, len(subjects)))
         stack.enter_context(threadpool_limits(threads, user_api="blas"))
-        trials = []
+        workers = []
         for subject in subjects:
             worker = Worker(
                 subject.name,
@@ -122,25 +139,30 @@ def run(
                 memory_limit=memory_limit,
             )
             stack.callback(worker.close)
-            trials.append(_Trial(subject, worker, listener))
-        case = make_case()
-        truth = GroundTruth(case.weights, case.images, case.labels, backends=max(1, len(subjects)))
+            workers.append(worker)
+        for case in cases:
+            yield _judge(case, [_Trial(*pair, listener) for pair in zip(subjects, workers, strict=True)])
+            shelf.clear()
+
+
+def _judge(case: Case, trials: Sequence[_Trial]) -> Report:
+    truth = GroundTruth(case.weights, case.images, case.labels, backends=max(1, len(trials)))
+    for trial in trials:
+        trial.ask_whole(truth, case.dtypes)
+    # What the reference must work out anyway it works out here, while the backends are at work.
+    if "float64" in case.dtypes:
+        truth.gradients  # noqa: B018
+    for trial in trials:
+        trial.ask_layers(truth, case.dtypes)
+    backward: dict[str, LayerGradientTruth] = {}
+    if "float32" in case.dtypes:
+        for layer in _SINGLE:
+            backward[layer.name] = layer_gradient_truth(truth, layer, "float32")
         for trial in trials:
-            trial.ask_whole(truth, case.dtypes)
-        # What the reference must work out anyway it works out here, while the backends are at work.
-        if "float64" in case.dtypes:
-            truth.gradients  # noqa: B018
-        for trial in trials:
-            trial.ask_layers(truth, case.dtypes)
-        backward: dict[str, LayerGradientTruth] = {}
-        if "float32" in case.dtypes:
-            for layer in _SINGLE:
-                backward[layer.name] = layer_gradient_truth(truth, layer, "float32")
-            for trial in trials:
-                trial.ask_layer_gradients(backward)
-            truth.noise_floor("float32")
-        reports = {trial.subject: trial.report(truth, backward, case.dtypes) for trial in _as_answered(trials)}
-        return Report(tuple(reports[subject] for subject in subjects), case.settings, environment())
+            trial.ask_layer_gradients(backward)
+        truth.noise_floor("float32")
+    reports = {trial: trial.report(truth, backward, case.dtypes) for trial in _as_answered(trials)}
+    return Report(tuple(reports[trial] for trial in trials), case.settings, environment())
 
 
 def environment() -> dict[str, Any]:
@@ -215,7 +237,13 @@ class _Trial:
             results = [CheckResult("load", Status.ERROR, str(error))]
         else:
             results = [result for dtype in dtypes for result in self._check(truth, backward, dtype)]
-        return BackendReport(self.subject.name, versions, tuple(results), self._seconds, self._diagnose(truth, results))
+            if self.subject.required and all(result.status is Status.SKIPPED for result in results):
+                reason = f"{self.subject.name} was asked for, and cannot do anything that these checks need."
+                results.append(CheckResult("abilities", Status.ERROR, reason))
+        diagnosis = self._diagnose(truth, results)
+        # The callbacks and this trial hold each other; without the answers, a next case finds their memory free.
+        self._calls.clear()
+        return BackendReport(self.subject.name, versions, tuple(results), self._seconds, diagnosis)
 
     def _diagnose(self, truth: GroundTruth, results: Sequence[CheckResult]) -> Diagnosis | None:
         """What is the matter with the first layer that fails by itself: in float32, else in float64."""

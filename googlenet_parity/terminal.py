@@ -121,12 +121,20 @@ def _messages(backend: BackendReport) -> dict[str, list[CheckResult]]:
     return messages
 
 
+def _with_skips(backend: BackendReport) -> str:
+    """The backend's name, and how many checks it was spared: a pass should not look like more than it is."""
+    skipped = sum(check.status is Status.SKIPPED for check in backend.checks)
+    return escape(backend.name) + (f" ({skipped} of {len(backend.checks)} checks skipped)" if skipped else "")
+
+
 def _verdict(report: Report) -> str:
     judged = [backend for backend in report.backends if backend.status is not Status.SKIPPED]
     passed = sum(backend.status is Status.PASS for backend in judged)
     if report.status is Status.PASS:
-        names = ", ".join(backend.name for backend in judged)
+        names = ", ".join(map(_with_skips, judged))
         return f"[green]pass[/]: {names} – the same GoogLeNet as the float64 reference."
+    if not judged and any(backend.versions for backend in report.backends):
+        return "[bold red]error[/]: nothing could be judged: every check was skipped."
     if not judged:
         return "[bold red]error[/]: no backend is installed: pip install 'googlenet-parity\\[torch]', \\[tf] or \\[mx]."
     return f"[{STYLES[report.status]}]{report.status}[/]: {passed} of {len(judged)} judged backends pass."

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Shelf", "read_arrays"]
+__all__ = ["Shelf", "read_arrays", "take_arrays"]
 
 Array = npt.NDArray[Any]
 Place = dict[str, Any]
@@ -64,10 +64,24 @@ class Shelf:
                 self._places[id(new[name])] = (new[name], place)
         return {name: self._places[id(array)][1] for name, array in arrays.items()}
 
+    def clear(self) -> None:
+        """Removes all that was put here; whoever has mapped an array keeps it."""
+        self._places.clear()
+        for path in self._folder.iterdir():
+            path.unlink()
+
 
 def read_arrays(places: Mapping[str, Place]) -> dict[str, Array]:
     """Maps arrays that the other side has put on its shelf; they are read-only."""
     return {name: _read(place) for name, place in places.items()}
+
+
+def take_arrays(places: Mapping[str, Place]) -> dict[str, Array]:
+    """Like :func:`read_arrays`, and removes their files: what is mapped stays, and its room is freed with the map."""
+    arrays = read_arrays(places)
+    for path in {place["path"] for place in places.values()}:
+        Path(path).unlink()
+    return arrays
 
 
 def _read(place: Place) -> Array:

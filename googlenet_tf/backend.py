@@ -1,4 +1,4 @@
-"""TensorFlow as the comparer meets it: see :mod:`googlenet_np.backend` for the contract.
+"""TensorFlow's side of the contract in :mod:`googlenet_np.backend`: NCHW at the border, NHWC within.
 
 What runs once runs eagerly, since tracing a ``tf.function`` through this network takes longer than one pass.
 """
@@ -17,17 +17,19 @@ import tensorflow as tf
 from googlenet_np import layout
 from googlenet_np.architecture import GOOGLENET
 from googlenet_np.backend import DType, Gradients, LayerGradients, check_dtype
+from googlenet_np.errors import ImagesError
+from googlenet_np.images import check_images, check_labels
 from googlenet_np.weights import check_weights, weights_like
 from googlenet_tf.model import GoogLeNet
 from googlenet_tf.weights import canonical_array, export_weights, import_weights, named_layer, named_variables
 
-__all__ = ["Backend", "BuiltModel"]
+__all__ = ["Backend", "TFModel"]
 
 Array = npt.NDArray[Any]
 
 
 class Backend:
-    """TensorFlow through ``googlenet_tf``.
+    """TensorFlow, behind :class:`googlenet_np.backend.Backend`.
 
     Args:
         padding: As :class:`~googlenet_tf.GoogLeNet` takes it. Only ``"symmetric"`` can agree with the other frameworks.
@@ -42,7 +44,7 @@ class Backend:
         """TensorFlow's, Keras' and NumPy's versions."""
         return {"tensorflow": tf.__version__, "keras": version("keras"), "numpy": np.__version__}
 
-    def build(self, weights: Mapping[str, Array], dtype: DType) -> BuiltModel:
+    def build(self, weights: Mapping[str, Array], dtype: DType) -> TFModel:
         """A model of ``dtype`` with these canonical weights; channels and classes follow from their shapes.
 
         Raises:
@@ -53,75 +55,75 @@ class Backend:
         in_channels, num_classes = weights_like(weights)
         model = GoogLeNet(num_classes, in_channels, self._padding, dtype=check_dtype(dtype))
         import_weights(model, weights)
-        return BuiltModel(model)
+        return TFModel(model)
 
 
-class BuiltModel:
-    """One Keras model behind NumPy arrays, NCHW at the border and NHWC within.
+class TFModel:
+    """A ``GoogLeNet`` behind :class:`googlenet_np.backend.BuiltModel`, where the methods are described.
 
     Args:
-        model: A model that has weights.
+        model: One that has weights. It is used, not copied: weights written later do count.
     """
 
     def __init__(self, model: GoogLeNet) -> None:
-        self.model = model
-        self._predict: dict[tuple[int, ...], Any] = {}
+        self._model = model
+        self._graphs: dict[tuple[int, ...], Any] = {}
 
     def activations(self, images: Array) -> dict[str, Array]:
-        """Every named activation of one forward pass over ``images`` (N, C, H, W), in canonical order."""
-        with _recorded({name: named_layer(self.model, name) for name in GOOGLENET.names}) as outputs:
-            self.model(self._to_nhwc(images))
-        return {name: _to_nchw(outputs[name]) for name in GOOGLENET.names}
+        with _recorded({name: named_layer(self._model, name) for name in GOOGLENET.names}) as outputs:
+            self._model(self._images(images))
+        return {name: _array(outputs[name]) for name in GOOGLENET.names}
 
     def layer(self, name: str, inputs: Array) -> Array:
-        """The output of one named layer, or of one block, on ``inputs``.
-
-        Raises:
-            UnknownLayerError: No layer has that name.
-        """
-        return _to_nchw(named_layer(self.model, GOOGLENET[name].name)(self._to_nhwc(inputs)))
+        return _array(named_layer(self._model, GOOGLENET[name].name)(self._tensor(inputs)))
 
     def gradients(self, images: Array, labels: Array) -> Gradients:
-        """Mean cross-entropy of ``images`` (N, C, H, W) and ``labels`` (N,) integer, and all its gradients."""
-        x = self._to_nhwc(images)
+        x = self._images(images)
+        check_labels(labels, len(images), self._model.fc.units)
         with tf.GradientTape() as tape:
             tape.watch(x)
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, self.model(x)))
-        weights, inputs = _gradients(tape, loss, named_variables(self.model), x)
-        return Gradients(float(loss), weights, inputs)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels.astype(np.int64), self._model(x))
+            loss = tf.reduce_mean(losses)
+        weights, by_x = _gradients(tape, loss, named_variables(self._model), x)
+        return Gradients(float(loss), weights, by_x)
 
     def layer_gradients(self, name: str, inputs: Array, cotangent: Array) -> LayerGradients:
-        """Gradients of ``sum(layer(name, inputs) * cotangent)``.
-
-        Raises:
-            UnknownLayerError: No layer has that name.
-        """
-        layer = named_layer(self.model, GOOGLENET[name].name)
-        variables = {"weight": layer.kernel, "bias": layer.bias} if GOOGLENET[name] in GOOGLENET.weighted else {}
-        x = self._to_nhwc(inputs)
+        layer = named_layer(self._model, GOOGLENET[name].name)
+        prefix = f"{name}."
+        variables = {
+            key.removeprefix(prefix): variable
+            for key, variable in named_variables(self._model).items()
+            if key.startswith(prefix)
+        }
+        x, by_y = self._tensor(inputs), self._tensor(cotangent)
         with tf.GradientTape() as tape:
             tape.watch(x)
-            outputs = layer(x)
-        return LayerGradients(*_gradients(tape, outputs, variables, x, self._to_nhwc(cotangent)))
+            y = layer(x)
+        if y.shape != by_y.shape:
+            expected = _array(y).shape
+            raise ImagesError(f"The cotangent of {name!r} has shape {np.shape(cotangent)}; expected {expected}.")
+        return LayerGradients(*_gradients(tape, y, variables, x, by_y))
 
     def predict(self, images: Array) -> Array:
-        """Logits (N, num_classes) of ``images`` (N, C, H, W), by a graph that is traced once for each input shape."""
-        x = self._to_nhwc(images)
+        x = self._images(images)
         shape = tuple(x.shape)
-        if shape not in self._predict:
-            # Apart from each other: one tf.function warns when it meets many shapes.
-            self._predict[shape] = tf.function(self.model).get_concrete_function(tf.TensorSpec(shape, x.dtype))
-        return _to_nchw(self._predict[shape](x))
+        if shape not in self._graphs:
+            # A graph for each shape: TensorFlow would warn of one function that is traced for many.
+            self._graphs[shape] = tf.function(self._model).get_concrete_function(tf.TensorSpec(shape, x.dtype))
+        return _array(self._graphs[shape](x))
 
     def export_weights(self) -> dict[str, Array]:
-        """The model's weights as canonical copies, in the model's dtype."""
-        return export_weights(self.model)
+        return export_weights(self._model)
 
-    def _to_nhwc(self, array: Array) -> tf.Tensor:
-        return tf.convert_to_tensor(layout.nchw_to_nhwc(array) if array.ndim == 4 else array, self.model.compute_dtype)
+    def _images(self, images: Array) -> tf.Tensor:
+        check_images(images, self._model.in_channels)
+        return self._tensor(images)
+
+    def _tensor(self, array: Array) -> tf.Tensor:
+        return tf.convert_to_tensor(layout.nchw_to_nhwc(array) if array.ndim == 4 else array, self._model.compute_dtype)
 
 
-def _to_nchw(tensor: tf.Tensor) -> Array:
+def _array(tensor: tf.Tensor) -> Array:
     array = np.asarray(tensor)
     return np.array(layout.nhwc_to_nchw(array) if array.ndim == 4 else array, order="C")
 
@@ -137,7 +139,7 @@ def _gradients(
     *weights, inputs = tape.gradient(
         target, [*variables.values(), x], cotangent, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
-    return dict(zip(variables, map(canonical_array, weights), strict=True)), _to_nchw(inputs)
+    return dict(zip(variables, map(canonical_array, weights), strict=True)), _array(inputs)
 
 
 @contextmanager

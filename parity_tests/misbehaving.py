@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from googlenet_np.architecture import Layer
-from googlenet_np.backend import BuiltModel, DType, Gradients
+from googlenet_np.backend import DType, Gradients, LayerGradients
 from parity_tests.numpy_backend import Backend
 
 Array = npt.NDArray[Any]
@@ -40,14 +40,14 @@ class RaisesInVersions(Backend):
 
 
 class RaisesInBuild(Backend):
-    def build(self, weights: Mapping[str, Array], dtype: DType) -> BuiltModel:
+    def build(self, weights: Mapping[str, Array], dtype: DType) -> Backend:
         raise RuntimeError(f"cannot build a model of {dtype}")
 
 
 class RaisesStrangeWords(Backend):
     """Its words would colour a terminal, and are no XML."""
 
-    def build(self, weights: Mapping[str, Array], dtype: DType) -> BuiltModel:
+    def build(self, weights: Mapping[str, Array], dtype: DType) -> Backend:
         raise RuntimeError("\x1b[31mred\x1b[0m\x00 [bold]\n\udcff<&>")
 
 
@@ -57,17 +57,17 @@ class NeedsMissingModule(Backend):
 
 
 class NeedsMissingModuleLater(Backend):
-    def build(self, weights: Mapping[str, Array], dtype: DType) -> BuiltModel:
+    def build(self, weights: Mapping[str, Array], dtype: DType) -> Backend:
         import no_such_library  # type: ignore[import-not-found]
 
-        model: BuiltModel = no_such_library.Model(weights, dtype)
+        model: Backend = no_such_library.Model(weights, dtype)
         return model
 
 
 class ExhaustsMemory(Backend):
     """Takes memory until there is none; give it a limit."""
 
-    def build(self, weights: Mapping[str, Array], dtype: DType) -> BuiltModel:
+    def build(self, weights: Mapping[str, Array], dtype: DType) -> Backend:
         hoard = []
         while True:
             hoard.append(np.ones(1 << 24))
@@ -76,7 +76,7 @@ class ExhaustsMemory(Backend):
 class Floods(Backend):
     """Says far more than anybody wants to keep, its last words at the end, and dies."""
 
-    def build(self, weights: Mapping[str, Array], dtype: DType) -> BuiltModel:
+    def build(self, weights: Mapping[str, Array], dtype: DType) -> Backend:
         for _ in range(64):
             os.write(1, b"and so on " * 100_000)
         print(f"\n{LAST_WORDS}", flush=True)
@@ -138,30 +138,41 @@ class LeavesHeir(RaisesHalfway):
         os._exit(0)
 
 
-# Models that give what they should not
+# A model that says what it cannot do
 
 
-class GivesLists(Backend):
+class CannotTrain(Backend):
+    def gradients(self, images: Array, labels: Array) -> Gradients:
+        raise NotImplementedError("an inference engine has no gradients")
+
+    def layer_gradients(self, name: str, inputs: Array, cotangent: Array) -> LayerGradients:
+        raise NotImplementedError("an inference engine has no gradients of a layer either")
+
+
+# Models that give what they should not; to save time, most of them without gradients
+
+
+class GivesLists(CannotTrain):
     def activations(self, images: Array) -> Any:
         return {name: array.tolist() for name, array in super().activations(images).items()}
 
 
-class GivesTuple(Backend):
+class GivesTuple(CannotTrain):
     def activations(self, images: Array) -> Any:
         return tuple(super().activations(images).values())
 
 
-class GivesObjects(Backend):
+class GivesObjects(CannotTrain):
     def layer(self, name: str, inputs: Array) -> Array:
         return super().layer(name, inputs).astype(object)
 
 
-class GivesTupleNames(Backend):
+class GivesTupleNames(CannotTrain):
     def activations(self, images: Array) -> Any:
         return {tuple(name.split(".")): array for name, array in super().activations(images).items()}
 
 
-class GivesWrongShape(Backend):
+class GivesWrongShape(CannotTrain):
     """Its global pool keeps 1×1, as MXNet's does."""
 
     def activations(self, images: Array) -> dict[str, Array]:
@@ -169,12 +180,12 @@ class GivesWrongShape(Backend):
         return {**activations, "b5.pool": activations["b5.pool"][:, :, None, None]}
 
 
-class GivesDoubles(Backend):
+class GivesDoubles(CannotTrain):
     def activations(self, images: Array) -> dict[str, Array]:
         return {name: array.astype(np.float64) for name, array in super().activations(images).items()}
 
 
-class GivesNaN(Backend):
+class GivesNaN(CannotTrain):
     """A single one, in the last sample."""
 
     def activations(self, images: Array) -> dict[str, Array]:
@@ -183,24 +194,24 @@ class GivesNaN(Backend):
         return activations
 
 
-class GivesTooFew(Backend):
+class GivesTooFew(CannotTrain):
     def activations(self, images: Array) -> dict[str, Array]:
         activations = super().activations(images)
         del activations["b4.inception_4c"]
         return activations
 
 
-class GivesUnknown(Backend):
+class GivesUnknown(CannotTrain):
     def activations(self, images: Array) -> dict[str, Array]:
         return {**super().activations(images), "b6.conv": np.zeros((1, 1), self.dtype)}
 
 
-class GivesUnordered(Backend):
+class GivesUnordered(CannotTrain):
     def activations(self, images: Array) -> dict[str, Array]:
         return dict(sorted(super().activations(images).items(), reverse=True))
 
 
-class GivesNoLogits(Backend):
+class GivesNoLogits(CannotTrain):
     def predict(self, images: Array) -> Any:
         return None
 
@@ -210,7 +221,7 @@ class GivesLossOnly(Backend):
         return super().gradients(images, labels).loss
 
 
-class ReusesOneBuffer(Backend):
+class ReusesOneBuffer(CannotTrain):
     """Every branch output of a pass lies in one buffer, so that the last one written is what all of them say."""
 
     def activations(self, images: Array) -> dict[str, Array]:
@@ -222,18 +233,10 @@ class ReusesOneBuffer(Backend):
         return views
 
 
-class ChangesItsInputs(Backend):
+class ChangesItsInputs(CannotTrain):
     def activations(self, images: Array) -> dict[str, Array]:
         images -= images.mean()
         return super().activations(images)
-
-
-# Models that say what they cannot do
-
-
-class CannotTrain(Backend):
-    def gradients(self, images: Array, labels: Array) -> Gradients:
-        raise NotImplementedError("an inference engine has no gradients")
 
 
 # Backends that are odd and right
@@ -259,7 +262,7 @@ class Talks(Backend):
     def __init__(self) -> None:
         print("Welcome!")
 
-    def build(self, weights: Mapping[str, Array], dtype: DType) -> BuiltModel:
+    def build(self, weights: Mapping[str, Array], dtype: DType) -> Backend:
         print('{"values": {}, "arrays": {}}')
         print("oneDNN custom operations are on.", file=sys.stderr)
         return super().build(weights, dtype)

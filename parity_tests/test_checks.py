@@ -17,17 +17,24 @@ import pytest
 from googlenet_np import GOOGLENET, init_weights, sample_images
 from googlenet_np.architecture import Concat, Layer
 from googlenet_np.backend import DTYPES, DType, Gradients, LayerGradients
+from googlenet_np.operations import conv2d
 from googlenet_parity import checks
 from googlenet_parity.ground_truth import GroundTruth
+from googlenet_parity.layer_gradients import LayerGradientTruth, layer_gradient_truth
 from googlenet_parity.verdict import CheckResult, Status
 from parity_tests.numpy_backend import Backend
 
 Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
 
+RIGHT = Backend()
 SAMPLES = 3
 ALONE = [layer for layer in GOOGLENET if not isinstance(layer, Concat)]
 BLOCKS = [layer.name for layer in GOOGLENET if isinstance(layer, Concat)]
+
+
+def named(value: object) -> str | None:
+    return type(value).__name__ if isinstance(value, Backend) else None
 
 
 @functools.cache
@@ -36,29 +43,42 @@ def truth() -> GroundTruth:
 
 
 @functools.cache
-def activations_of(kind: type[Backend], dtype: DType) -> Mapping[str, Array]:
-    return kind().build(truth().weights, dtype).activations(truth().images)
+def activations_of(backend: Backend, dtype: DType) -> Mapping[str, Array]:
+    return backend.build(truth().weights, dtype).activations(truth().images)
 
 
 @functools.cache
-def outputs_of(kind: type[Backend]) -> Mapping[str, Array]:
+def outputs_of(backend: Backend) -> Mapping[str, Array]:
     """Each layer alone on the reference's inputs, in float32."""
-    model = kind().build(truth().weights, "float32")
+    model = backend.build(truth().weights, "float32")
     return {layer.name: model.layer(layer.name, truth().inputs(layer, "float32")) for layer in ALONE}
 
 
 @functools.cache
-def gradients_of(kind: type[Backend]) -> Gradients:
-    return kind().build(truth().weights, "float64").gradients(truth().images, truth().labels)
+def gradients_of(backend: Backend) -> Gradients:
+    return backend.build(truth().weights, "float64").gradients(truth().images, truth().labels)
 
 
-def activations(dtype: DType = "float32", kind: type[Backend] = Backend) -> Arrays:
+@functools.cache
+def backward_truths() -> Mapping[str, LayerGradientTruth]:
+    return {layer.name: layer_gradient_truth(truth(), layer, "float32") for layer in ALONE}
+
+
+@functools.cache
+def layer_gradients_of(backend: Backend) -> Mapping[str, Arrays]:
+    """The backward pass of each layer alone, in float32."""
+    model = backend.build(truth().weights, "float32")
+    passes = {name: model.layer_gradients(name, own.inputs, own.cotangent) for name, own in backward_truths().items()}
+    return {name: {**given.weights, "inputs": given.inputs} for name, given in passes.items()}
+
+
+def activations(dtype: DType = "float32", backend: Backend = RIGHT) -> Arrays:
     """Copies, to be spoiled."""
-    return {name: array.copy() for name, array in activations_of(kind, dtype).items()}
+    return {name: array.copy() for name, array in activations_of(backend, dtype).items()}
 
 
-def outputs(kind: type[Backend] = Backend) -> Arrays:
-    return {name: array.copy() for name, array in outputs_of(kind).items()}
+def outputs(backend: Backend = RIGHT) -> Arrays:
+    return {name: array.copy() for name, array in outputs_of(backend).items()}
 
 
 def exported(dtype: DType = "float32") -> Arrays:
@@ -71,6 +91,10 @@ def check_layers(given: Arrays, whole: Arrays | None = None) -> CheckResult:
 
 def check_gradients(given: Gradients) -> CheckResult:
     return checks.check_gradients("gradients", truth(), given.loss, given.weights)
+
+
+def check_layer_gradients(given: Mapping[str, Arrays]) -> CheckResult:
+    return checks.check_layer_gradients("layer gradients", backward_truths(), "float32", given)
 
 
 def last(array: Array) -> tuple[int, ...]:
@@ -97,10 +121,11 @@ def test_a_right_backend_passes(dtype: DType) -> None:
         checks.check_shapes("shapes", truth(), dtype, whole),
     ]
     if dtype == "float64":
-        results += [checks.check_outputs("outputs", truth(), whole), check_gradients(gradients_of(Backend))]
+        results += [checks.check_outputs("outputs", truth(), whole), check_gradients(gradients_of(RIGHT))]
     else:
         results += [
             check_layers(outputs()),
+            check_layer_gradients(layer_gradients_of(RIGHT)),
             checks.check_end_to_end("end to end", truth(), dtype, whole),
             checks.check_prediction("prediction", truth(), dtype, whole["fc"]),
         ]
@@ -113,7 +138,7 @@ def test_a_right_backend_passes(dtype: DType) -> None:
         (lambda: checks.check_weights_kept("", truth(), "float32", exported()), tuple(truth().weights)),
         (lambda: checks.check_shapes("", truth(), "float32", activations()), GOOGLENET.names),
         (lambda: checks.check_outputs("", truth(), activations("float64")), GOOGLENET.names),
-        (lambda: check_gradients(gradients_of(Backend)), ("loss", *truth().weights)),
+        (lambda: check_gradients(gradients_of(RIGHT)), ("loss", *truth().weights)),
         (lambda: check_layers(outputs()), GOOGLENET.names),
         (lambda: checks.check_end_to_end("", truth(), "float32", activations()), GOOGLENET.names),
     ],
@@ -305,28 +330,29 @@ class BiasIsFrozen(Backend):
 
 
 @pytest.mark.parametrize(
-    ("kind", "first"),
+    ("backend", "first"),
     [
-        (LossIsSummed, "loss"),
-        (LossHasNoGradientOfItsOwn, "b1.conv.weight"),
-        (LastSampleIsIgnored, "b1.conv.weight"),
-        (BranchIsDetached, "b1.conv.weight"),
-        (BiasIsFrozen, "b4.inception_4b.p3_2.bias"),
+        (LossIsSummed(), "loss"),
+        (LossHasNoGradientOfItsOwn(), "b1.conv.weight"),
+        (LastSampleIsIgnored(), "b1.conv.weight"),
+        (BranchIsDetached(), "b1.conv.weight"),
+        (BiasIsFrozen(), "b4.inception_4b.p3_2.bias"),
     ],
+    ids=named,
 )
-def test_a_wrong_backward_pass_fails(kind: type[Backend], first: str) -> None:
-    assert_fails(check_gradients(gradients_of(kind)), first)
+def test_a_wrong_backward_pass_fails(backend: Backend, first: str) -> None:
+    assert_fails(check_gradients(gradients_of(backend)), first)
 
 
 def test_a_detached_branch_leaves_what_comes_behind_it_right() -> None:
-    failed = [found.name for found in check_gradients(gradients_of(BranchIsDetached)).measurements if found.share > 1]
+    failed = [found.name for found in check_gradients(gradients_of(BranchIsDetached())).measurements if found.share > 1]
     assert failed[-1] == "b3.inception_3a.p4_2.bias"
 
 
 @pytest.mark.parametrize("name", ["b1.conv.weight", "b2.conv2.bias", "b5.inception_5b.p2_2.weight", "fc.bias"])
 @pytest.mark.parametrize("change", ["missing", "halved", "negated", "transposed", "one entry", "NaN"])
 def test_gradients(name: str, change: str) -> None:
-    right = gradients_of(Backend)
+    right = gradients_of(RIGHT)
     weights = {key: gradient.copy() for key, gradient in right.weights.items()}
     match change:
         case "missing":
@@ -346,11 +372,11 @@ def test_gradients(name: str, change: str) -> None:
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf"), 0.0, -1.0])
 def test_a_loss_that_is_none(loss: float) -> None:
-    assert_fails(check_gradients(gradients_of(Backend)._replace(loss=loss)), "loss")
+    assert_fails(check_gradients(gradients_of(RIGHT)._replace(loss=loss)), "loss")
 
 
 def test_a_loss_off_by_twice_the_gate() -> None:
-    right = gradients_of(Backend)
+    right = gradients_of(RIGHT)
     assert_fails(check_gradients(right._replace(loss=right.loss * (1 + 2 * checks.FLOAT64_GATE))), "loss")
     assert check_gradients(right._replace(loss=right.loss * (1 + checks.FLOAT64_GATE / 2))).status is Status.PASS
 
@@ -441,14 +467,14 @@ def test_a_block_is_its_own_branches_bit_for_bit(change: str, words: str) -> Non
     assert_fails(result, branch if change in ("branch missing", "NaN") else block, words=words)
 
 
-class PaddedOnOneSide(Backend):
-    """At stride 2 on an even size, as ``padding='same'`` does: one more behind than before."""
+class PaddedOffCentre(Backend):
+    """As much padding, but one row and one column of it behind the image instead of before."""
 
     def before_activation(self, layer: Layer, inputs: Sequence[Array]) -> Array:
-        if layer.name == "b1.conv":
-            shifted = np.roll(inputs[0], (-1, -1), axis=(2, 3))
-            return super().before_activation(layer, [shifted])
-        return super().before_activation(layer, inputs)
+        if layer.name != "b1.conv":
+            return super().before_activation(layer, inputs)
+        padded = np.pad(inputs[0], ((0, 0), (0, 0), (2, 4), (2, 4)))
+        return conv2d(padded, self.weights["b1.conv.weight"], self.weights["b1.conv.bias"], stride=2)
 
 
 class NoReLU(Backend):
@@ -463,17 +489,62 @@ class OtherBias(Backend):
 
 
 @pytest.mark.parametrize(
-    ("kind", "first"),
-    [(PaddedOnOneSide, "b1.conv"), (NoReLU, "b4.inception_4a.p3_1"), (OtherBias, "b5.inception_5a.p2_1")],
+    ("backend", "first"),
+    [(PaddedOffCentre(), "b1.conv"), (NoReLU(), "b4.inception_4a.p3_1"), (OtherBias(), "b5.inception_5a.p2_1")],
+    ids=named,
 )
-def test_a_fault_shows_at_its_own_layer_alone_and_from_there_on_end_to_end(kind: type[Backend], first: str) -> None:
-    local = check_layers(outputs(kind), activations(kind=kind))
+def test_a_fault_shows_at_its_own_layer_alone_and_from_there_on_end_to_end(backend: Backend, first: str) -> None:
+    local = check_layers(outputs(backend), activations(backend=backend))
     assert_fails(local, first)
     assert [found.name for found in local.measurements if found.status is not Status.PASS] == [first]
-    end_to_end = checks.check_end_to_end("end to end", truth(), "float32", activations(kind=kind))
+    end_to_end = checks.check_end_to_end("end to end", truth(), "float32", activations(backend=backend))
     assert_fails(end_to_end, first)
     assert end_to_end.measurements[-1].status is Status.FAIL
-    assert_fails(checks.check_outputs("outputs", truth(), activations("float64", kind)), first)
+    assert_fails(checks.check_outputs("outputs", truth(), activations("float64", backend)), first)
+
+
+# Gradients in float32, layer by layer
+
+
+@pytest.mark.parametrize(
+    ("backend", "only"),
+    [(BranchIsDetached(), "b3.inception_3b.p2_1.inputs"), (BiasIsFrozen(), "b4.inception_4b.p3_2.bias")],
+    ids=named,
+)
+def test_a_wrong_backward_pass_fails_at_its_own_layer_alone(backend: Backend, only: str) -> None:
+    result = check_layer_gradients(layer_gradients_of(backend))
+    assert_fails(result, only)
+    assert [found.name for found in result.measurements if found.status is not Status.PASS] == [only]
+
+
+@pytest.mark.parametrize("change", ["twice its bound", "missing", "halved", "stale", "NaN"])
+@pytest.mark.parametrize(
+    ("layer", "key"),
+    [
+        ("b1.conv", "weight"),
+        ("b1.conv", "inputs"),
+        ("b2.conv2", "bias"),
+        ("b3.inception_3a.p4_1", "inputs"),
+        ("b5.pool", "inputs"),
+        ("fc", "weight"),
+    ],
+)
+def test_layer_gradients(layer: str, key: str, change: str) -> None:
+    array = layer_gradients_of(RIGHT)[layer][key].copy()
+    given = {**layer_gradients_of(RIGHT), layer: {**layer_gradients_of(RIGHT)[layer], key: array}}
+    match change:
+        case "twice its bound":
+            desired, bound = backward_truths()[layer].gradients[key]
+            array[last(array)] = desired[last(array)] + 2 * bound.certain[last(array)]
+        case "missing":
+            del given[layer][key]
+        case "halved":
+            array *= 0.5
+        case "stale":
+            array[-1] = array[0]
+        case "NaN":
+            array[last(array)] = np.nan
+    assert_fails(check_layer_gradients(given), f"{layer}.{key}")
 
 
 # Float32, end to end
@@ -489,7 +560,7 @@ class HalfPrecision(Backend):
 
 
 def test_less_precision_is_beyond_the_noise_floor_everywhere() -> None:
-    result = checks.check_end_to_end("end to end", truth(), "float32", activations(kind=HalfPrecision))
+    result = checks.check_end_to_end("end to end", truth(), "float32", activations(backend=HalfPrecision()))
     assert_fails(result, "b1.conv", words="(81 of 81 fail)")
 
 

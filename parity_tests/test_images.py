@@ -333,6 +333,7 @@ class TestNpy:
         with pytest.raises(FileError, match=r"x\.npy"):
             load_images(tmp_path / "x.npy")
 
+    @pytest.mark.filterwarnings("ignore:.*invalid escape sequence")  # NumPy reads the header as a Python literal
     @settings(max_examples=300, deadline=None)
     @given(position=st.integers(0, 127), byte=st.integers(0, 255))
     def test_damaged_headers_raise_only_these_errors(

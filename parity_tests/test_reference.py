@@ -242,6 +242,25 @@ class TestGradients:
         errors["loss"] = abs(loss - whole.loss)
         assert {name: error for name, error in errors.items() if error > 1e-14} == {}
 
+    @pytest.mark.parametrize("chunk_bytes", [1, reference.CHUNK_BYTES])
+    def test_one_pass_gives_activations_and_gradients(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        weights: Weights,
+        images: Array,
+        activations: Weights,
+        whole: Gradients,
+        chunk_bytes: int,
+    ) -> None:
+        monkeypatch.setattr(reference, "CHUNK_BYTES", chunk_bytes)
+        kept, (loss, by_weights, by_images) = reference.forward_and_gradients(weights, images, LABELS)
+        assert [list(kept), list(by_weights)] == [list(activations), list(whole.weights)]
+        errors = {name: relative_error(kept[name], activations[name]) for name in kept}
+        errors |= {name: relative_error(by_weights[name], whole.weights[name]) for name in by_weights}
+        errors["images"] = relative_error(by_images, whole.images)
+        errors["loss"] = abs(loss - whole.loss)
+        assert {name: error for name, error in errors.items() if error > 1e-14} == {}
+
 
 class TestOneLayer:
     @pytest.mark.parametrize("name", GOOGLENET.names)

@@ -17,10 +17,10 @@ tf = pytest.importorskip("tensorflow")
 from googlenet_np import backend as contract  # noqa: E402
 from googlenet_np import layout  # noqa: E402
 from googlenet_np.architecture import GOOGLENET, Concat, Conv2d, MaxPool2d  # noqa: E402
-from googlenet_np.errors import OptionError, UnknownLayerError, WeightsError  # noqa: E402
+from googlenet_np.errors import ImagesError, OptionError, UnknownLayerError, WeightsError  # noqa: E402
 from googlenet_np.weights import init_weights  # noqa: E402
 from googlenet_tf import GoogLeNet, Inception, export_weights, import_weights  # noqa: E402
-from googlenet_tf.backend import Backend, BuiltModel  # noqa: E402
+from googlenet_tf.backend import Backend, TFModel  # noqa: E402
 
 Array = npt.NDArray[Any]
 Weights = dict[str, Array]
@@ -32,19 +32,19 @@ def weights() -> Weights:
 
 
 @pytest.fixture(scope="module")
-def built64(weights: Weights) -> BuiltModel:
+def built64(weights: Weights) -> TFModel:
     return Backend().build(weights, "float64")
 
 
 @pytest.fixture(scope="module", params=contract.DTYPES)
-def built(request: pytest.FixtureRequest, weights: Weights) -> BuiltModel:
+def built(request: pytest.FixtureRequest, weights: Weights) -> TFModel:
     return Backend().build(weights, request.param)
 
 
 @pytest.fixture(scope="module")
-def activations(built: BuiltModel) -> Weights:
+def activations(built: TFModel) -> Weights:
     """Every activation of two images of 48 x 40, after the images themselves."""
-    images = _images(2, 3, 48, 40, dtype=built.model.dtype)
+    images = _images(2, 3, 48, 40, dtype=_dtype(built))
     return {"images": images, **built.activations(images)}
 
 
@@ -56,6 +56,10 @@ def _input_of(name: str) -> str:
     """The activation that a layer, or a whole block, reads."""
     layer = GOOGLENET[name]
     return GOOGLENET[layer.inputs[0]].inputs[0] if isinstance(layer, Concat) else layer.inputs[0]
+
+
+def _dtype(built: TFModel) -> str:
+    return built.export_weights()["fc.bias"].dtype.name
 
 
 def _is_own(array: Array) -> bool:
@@ -130,7 +134,7 @@ def test_a_dtype_policy_reaches_every_layer(policy: str, variables: str, logits:
 
 @pytest.mark.parametrize(("size", "agree"), [((96, 64), False), ((97, 65), True)])
 def test_same_padding_agrees_only_where_keras_pads_evenly(
-    weights: Weights, built64: BuiltModel, size: tuple[int, int], agree: bool
+    weights: Weights, built64: TFModel, size: tuple[int, int], agree: bool
 ) -> None:
     images = _images(2, 3, *size, dtype="float64")
     same = Backend(padding="same").build(weights, "float64").activations(images)["fc"]
@@ -264,7 +268,7 @@ def test_a_model_without_weights_cannot_export_them() -> None:
         export_weights(GoogLeNet(in_channels=None))
 
 
-def test_the_backend_keeps_its_contract(built: BuiltModel) -> None:
+def test_the_backend_keeps_its_contract(built: TFModel) -> None:
     assert isinstance(Backend(), contract.Backend)
     assert isinstance(built, contract.BuiltModel)
     assert next(iter(Backend().versions())) == "tensorflow"
@@ -275,17 +279,17 @@ def test_an_unknown_dtype_is_refused(weights: Weights) -> None:
         Backend().build(weights, "float16")  # type: ignore[arg-type]
 
 
-def test_activations_are_canonical(built: BuiltModel, activations: Weights) -> None:
+def test_activations_are_canonical(built: TFModel, activations: Weights) -> None:
     shapes = GOOGLENET.output_shapes(3, 7, (48, 40))
     assert list(activations) == list(shapes)
     for name, array in activations.items():
         assert array.shape == (2, *shapes[name]), name
-        assert array.dtype == built.model.dtype, name
+        assert array.dtype == _dtype(built), name
         assert _is_own(array), name
 
 
 @pytest.mark.parametrize("name", GOOGLENET.names)
-def test_a_layer_alone_computes_what_it_does_in_the_model(built: BuiltModel, activations: Weights, name: str) -> None:
+def test_a_layer_alone_computes_what_it_does_in_the_model(built: TFModel, activations: Weights, name: str) -> None:
     np.testing.assert_array_equal(built.layer(name, activations[_input_of(name)]), activations[name])
 
 
@@ -309,16 +313,25 @@ def _branches_in_the_wrong_order(block: Any, x: Any) -> Any:
     return tf.concat((p2, p1, p3, block.p4_2(block.p4_1(x))), axis=-1)
 
 
+def test_the_strided_convolution_is_padded_alike_on_four_sides(weights: Weights, built64: TFModel) -> None:
+    inputs = _images(2, 3, 8, 10, dtype="float64")
+    padded = np.pad(inputs, ((0, 0), (0, 0), (3, 3), (3, 3)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (7, 7), (2, 3))[:, :, ::2, ::2]  # type: ignore[call-overload]
+    sums = np.einsum("nchwyx,ocyx->nohw", windows, weights["b1.conv.weight"].astype(np.float64))
+    desired = np.maximum(sums + weights["b1.conv.bias"].reshape(-1, 1, 1), 0)
+    np.testing.assert_allclose(built64.layer("b1.conv", inputs), desired, rtol=0, atol=1e-13)
+
+
 @pytest.mark.parametrize("name", [layer.name for layer in GOOGLENET if isinstance(layer, MaxPool2d)])
-def test_a_max_pool_ignores_its_border(built: BuiltModel, name: str) -> None:
+def test_a_max_pool_ignores_its_border(built: TFModel, name: str) -> None:
     stride = 1 if name.endswith("p4_1") else 2
-    inputs = _images(2, 5, 6, 7, dtype=built.model.dtype) - 10
+    inputs = _images(2, 5, 6, 7, dtype=_dtype(built)) - 10
     padded = np.pad(inputs, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
     taps = [padded[:, :, y : y + 6 : stride, x : x + 7 : stride] for y in range(3) for x in range(3)]
     np.testing.assert_array_equal(built.layer(name, inputs), np.maximum.reduce(taps))
 
 
-def test_gradients_are_those_of_the_keras_model(weights: Weights, built64: BuiltModel) -> None:
+def test_gradients_are_those_of_the_keras_model(weights: Weights, built64: TFModel) -> None:
     images, labels = _images(3, 3, 33, 20, dtype="float64"), np.array([6, 0, 3])
     model = GoogLeNet(7, 3, dtype="float64")
     import_weights(model, weights)
@@ -342,7 +355,7 @@ def test_gradients_are_those_of_the_keras_model(weights: Weights, built64: Built
         np.testing.assert_allclose(gradient, desired, rtol=0, atol=1e-13 * np.abs(desired).max())
 
 
-def test_gradients_predict_how_the_loss_changes(weights: Weights, built64: BuiltModel) -> None:
+def test_gradients_predict_how_the_loss_changes(weights: Weights, built64: TFModel) -> None:
     images, labels, step = _images(3, 3, 33, 20, dtype="float64"), np.array([6, 0, 3]), 1e-5
     gradients = built64.gradients(images, labels)
     slope = sum(float((gradient**2).sum()) for gradient in gradients.weights.values())
@@ -351,13 +364,15 @@ def test_gradients_predict_how_the_loss_changes(weights: Weights, built64: Built
         moved = {name: weights[name] + distance * gradient for name, gradient in gradients.weights.items()}
         return Backend().build(moved, "float64").gradients(images, labels).loss
 
-    assert (loss_at(step) - loss_at(-step)) / (2 * step) == pytest.approx(slope, rel=1e-6)
+    assert (loss_at(step) - loss_at(-step)) / (2 * step) == pytest.approx(
+        slope, rel=1e-4
+    )  # kinks of the ReLUs in between
 
 
 @pytest.mark.parametrize(
     "name", ["b1.conv", "b1.pool", "b2.conv2", "b3.inception_3a.p4_1", "b4.inception_4a", "b5.pool", "fc"]
 )
-def test_layer_gradients_predict_how_the_output_changes(built64: BuiltModel, name: str) -> None:
+def test_layer_gradients_predict_how_the_output_changes(built64: TFModel, name: str) -> None:
     shapes, rng = GOOGLENET.output_shapes(3, 7, (48, 40)), np.random.default_rng(2)
     inputs, direction = rng.normal(size=(2, 2, *shapes[_input_of(name)]))
     cotangent, step = rng.normal(size=(2, *shapes[name])), 1e-7
@@ -367,18 +382,17 @@ def test_layer_gradients_predict_how_the_output_changes(built64: BuiltModel, nam
     assert gradients.inputs.shape == inputs.shape
     assert (change * cotangent).sum() / (2 * step) == pytest.approx((gradients.inputs * direction).sum(), rel=1e-5)
     parameters = GOOGLENET.parameter_shapes(3, 7)
-    assert {key: array.shape for key, array in gradients.weights.items()} == {
-        key: parameters[f"{name}.{key}"] for key in ("weight", "bias") if f"{name}.{key}" in parameters
-    }
+    own = {key.removeprefix(f"{name}."): shape for key, shape in parameters.items() if key.startswith(f"{name}.")}
+    assert {key: array.shape for key, array in gradients.weights.items()} == own
 
 
-def test_layer_gradients_by_the_bias_sum_the_cotangent(built64: BuiltModel) -> None:
+def test_layer_gradients_by_the_bias_sum_the_cotangent(built64: TFModel) -> None:
     cotangent = _images(4, 7, dtype="float64")
     gradients = built64.layer_gradients("fc", _images(4, 1024, dtype="float64"), cotangent)
     np.testing.assert_allclose(gradients.weights["bias"], cotangent.sum(axis=0), rtol=1e-14)
 
 
-def test_predict_gives_the_logits_at_every_size(built: BuiltModel, activations: Weights) -> None:
+def test_predict_gives_the_logits_at_every_size(built: TFModel, activations: Weights) -> None:
     for shape in ((2, 3, 48, 40), (3, 3, 9, 7), (2, 3, 48, 40)):
         logits = built.predict(_images(*shape))
         assert logits.shape == (shape[0], 7)
@@ -386,8 +400,27 @@ def test_predict_gives_the_logits_at_every_size(built: BuiltModel, activations: 
 
 
 @pytest.mark.parametrize("name", ["b6", "b3", "b3.inception_3a.p5_1", ""])
-def test_an_unknown_layer_is_refused(built: BuiltModel, name: str) -> None:
+def test_an_unknown_layer_is_refused(built: TFModel, name: str) -> None:
     with pytest.raises(UnknownLayerError, match="81 layers"):
         built.layer(name, _images(2, 3, 5, 6))
     with pytest.raises(UnknownLayerError, match="81 layers"):
         built.layer_gradients(name, _images(2, 3, 5, 6), _images(2, 3, 5, 6))
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (np.zeros((2, 1, 5, 6), np.float32), np.array([0, 1]), "1 channels"),
+        (np.zeros((2, 3, 5, 0), np.float32), np.array([0, 1]), "width is empty"),
+        (np.full((2, 3, 5, 6), np.inf, np.float32), np.array([0, 1]), "inf"),
+        (np.zeros((2, 3, 5, 6), np.float32), np.array([0, 7]), "Label 1 is 7"),
+    ],
+)
+def test_impossible_images_and_labels_are_refused(built: TFModel, images: Array, labels: Array, message: str) -> None:
+    with pytest.raises(ImagesError, match=message):
+        built.gradients(images, labels)
+
+
+def test_a_cotangent_of_another_shape_is_refused(built: TFModel) -> None:
+    with pytest.raises(ImagesError, match=r"\(2, 64, 5, 6\); expected \(2, 64, 3, 3\)"):
+        built.layer_gradients("b1.pool", np.zeros((2, 64, 5, 6)), np.zeros((2, 64, 5, 6)))

@@ -78,6 +78,7 @@ class TestWriting:
     def test_full_disk(self, monkeypatch: pytest.MonkeyPatch, old_file: Path, weights: Weights) -> None:
         def fsync(_: int) -> None:
             assert old_file.read_bytes() == b"what was there"  # as a reader sees it while the new one is written
+            assert len(list(old_file.parent.iterdir())) == 2  # beside it: a rename across file systems is a copy
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr(os, "fsync", fsync)

@@ -177,10 +177,11 @@ class Output(threading.Thread):
         self.step = ""
 
     def run(self) -> None:
-        for line in self.stream:
-            self.last_lines.append(line.rstrip())
-            if line.lstrip().startswith(PIP_STEPS):
-                self.step = line.strip()
+        with self.stream:
+            for line in self.stream:
+                self.last_lines.append(line.rstrip())
+                if line.lstrip().startswith(PIP_STEPS):
+                    self.step = line.strip()
 
 
 def run(command: List[str], root: Path, what: str) -> None:

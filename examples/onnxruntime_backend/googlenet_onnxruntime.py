@@ -7,8 +7,9 @@ a ReLU or a flattening finishes the layer that it reads. One that the export lef
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,7 @@ class Backend:
 
     def versions(self) -> dict[str, str]:
         """ONNX Runtime, and what made its graph."""
-        versions = (("onnxruntime", ort), ("onnx", onnx), ("torch", torch), ("numpy", np))
-        return {name: module.__version__ for name, module in versions}
+        return {module.__name__: module.__version__ for module in (ort, onnx, torch, np)}
 
     def build(self, weights: Mapping[str, Array], dtype: DType) -> OnnxModel:
         """The graph of a PyTorch ``GoogLeNet`` of ``dtype`` with these weights.
@@ -57,17 +57,18 @@ class Backend:
         in_channels, num_classes = weights_like(weights)
         model = GoogLeNet(num_classes, in_channels).to(torch_dtype)
         import_weights(model, weights)
-        file = io.BytesIO()
-        torch.onnx.export(
-            model,
-            (torch.zeros(1, in_channels, 32, 32, dtype=torch_dtype),),
-            file,
-            input_names=[IMAGES],
-            dynamic_axes={IMAGES: {0: "N", 2: "H", 3: "W"}},
-            training=TrainingMode.PRESERVE,  # for inference, equal tensors (biases of zeros, say) would become one
-            dynamo=False,  # the newer exporter needs one more package and ten times as long (measured), for this graph
-        )
-        return OnnxModel(onnx.load_from_string(file.getvalue()), dtype)
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "googlenet.onnx")
+            torch.onnx.export(
+                model,
+                (torch.zeros(1, in_channels, 32, 32, dtype=torch_dtype),),
+                path,
+                input_names=[IMAGES],
+                dynamic_axes={IMAGES: {0: "N", 2: "H", 3: "W"}},
+                training=TrainingMode.PRESERVE,  # for inference, equal tensors (biases of zeros, say) become one
+                dynamo=False,  # the newer exporter takes ten times as long (measured) and another package
+            )
+            return OnnxModel(onnx.load(path), dtype)
 
 
 class OnnxModel:
@@ -81,7 +82,6 @@ class OnnxModel:
     def __init__(self, model: onnx.ModelProto, dtype: DType) -> None:
         self._model = model
         self._dtype = np.dtype(dtype)
-        self._tensors = {tensor.name: tensor for tensor in model.graph.initializer}
         self._layers = _layers(model.graph)
         self._whole = _session(model)
         # With every activation an output, fewer operators can be fused: a session apart from the one that predicts.
@@ -93,8 +93,7 @@ class OnnxModel:
     def layer(self, name: str, inputs: Array) -> Array:
         inside = f"{GOOGLENET[name].name}."  # of a block, its members too
         nodes = [node for layer, own in self._layers.items() if f"{layer}.".startswith(inside) for node in own]
-        (output,) = self._run(self._cut(nodes, nodes[-1].output), inputs)
-        return output
+        return self._run(self._cut(nodes, nodes[-1].output), inputs)[0]
 
     def gradients(self, images: Array, labels: Array) -> Gradients:
         raise NotImplementedError(FORWARD_ONLY)
@@ -103,25 +102,25 @@ class OnnxModel:
         raise NotImplementedError(FORWARD_ONLY)
 
     def predict(self, images: Array) -> Array:
-        (logits,) = self._run(self._whole, images)
-        return logits
+        return self._run(self._whole, images)[0]
 
     def export_weights(self) -> dict[str, Array]:
-        return {name: numpy_helper.to_array(self._tensors[name]).copy() for name in GOOGLENET.parameter_shapes()}
+        held = {tensor.name: numpy_helper.to_array(tensor) for tensor in self._model.graph.initializer}
+        return {name: held[name].copy() for name in GOOGLENET.parameter_shapes()}
 
-    def _cut(self, nodes: Iterable[onnx.NodeProto], outputs: Iterable[str]) -> ort.InferenceSession:
+    def _cut(self, nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> ort.InferenceSession:
         """A session of those nodes alone; its input is what the first of them reads."""
-        nodes = list(nodes)
+        read = {name for node in nodes for name in node.input}
         element = helper.np_dtype_to_tensor_dtype(self._dtype)
         graph = helper.make_graph(
             nodes,
             "cut",
             [helper.make_tensor_value_info(nodes[0].input[0], element, None)],
             [helper.make_empty_tensor_value_info(output) for output in outputs],
-            [self._tensors[name] for name in {name for node in nodes for name in node.input} & self._tensors.keys()],
+            [tensor for tensor in self._model.graph.initializer if tensor.name in read],
         )
-        whole = self._model
-        return _session(helper.make_model(graph, opset_imports=whole.opset_import, ir_version=whole.ir_version))
+        like = {"opset_imports": self._model.opset_import, "ir_version": self._model.ir_version}
+        return _session(helper.make_model(graph, **like))
 
     def _run(self, session: ort.InferenceSession, inputs: Array) -> list[Array]:
         (argument,) = session.get_inputs()
