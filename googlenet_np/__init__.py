@@ -9,7 +9,7 @@
 from googlenet_np.architecture import GOOGLENET, Architecture, LayerRow, layer_table
 from googlenet_np.backend import Backend, BuiltModel, Gradients, LayerGradients
 from googlenet_np.errors import FileError, GoogLeNetError, ImagesError, OptionError, UnknownLayerError, WeightsError
-from googlenet_np.images import check_images, load_images, sample_images
+from googlenet_np.images import check_images, check_labels, load_images, sample_images
 from googlenet_np.reference import forward, gradients, layer, layer_gradients
 from googlenet_np.weights import check_weights, init_weights, load_weights, save_weights
 
@@ -28,6 +28,7 @@ __all__ = [
     "UnknownLayerError",
     "WeightsError",
     "check_images",
+    "check_labels",
     "check_weights",
     "forward",
     "gradients",

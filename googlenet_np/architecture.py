@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import ClassVar
 
 from googlenet_np.errors import OptionError, UnknownLayerError
@@ -170,20 +170,25 @@ class Architecture:
 
     def parameter_shapes(self, in_channels: int = 1, num_classes: int = 10) -> dict[str, tuple[int, ...]]:
         """The canonical name and shape of every parameter, in canonical order: kernels OIHW, dense (out, in)."""
-        channels = self.output_shapes(in_channels, num_classes, (1, 1))
-        shapes: dict[str, tuple[int, ...]] = {}
-        for layer in self.weighted:
-            out, into = channels[layer.name][0], channels[layer.inputs[0]][0]
-            kernel = (layer.kernel_size, layer.kernel_size) if isinstance(layer, Conv2d) else ()
-            shapes[f"{layer.name}.weight"] = (out, into, *kernel)
-            shapes[f"{layer.name}.bias"] = (out,)
-        return shapes
+        return dict(_parameter_shapes(self, in_channels, num_classes))
 
 
 def check_count(what: str, value: int) -> None:
     """Raises :class:`~googlenet_np.errors.OptionError` unless ``value`` is a whole number of 1 or more."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise OptionError(f"{what} is {value!r}; expected a whole number of 1 or more.")
+
+
+@lru_cache(maxsize=64)
+def _parameter_shapes(architecture: Architecture, in_channels: int, num_classes: int) -> dict[str, tuple[int, ...]]:
+    channels = architecture.output_shapes(in_channels, num_classes, (1, 1))
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in architecture.weighted:
+        out, into = channels[layer.name][0], channels[layer.inputs[0]][0]
+        kernel = (layer.kernel_size, layer.kernel_size) if isinstance(layer, Conv2d) else ()
+        shapes[f"{layer.name}.weight"] = (out, into, *kernel)
+        shapes[f"{layer.name}.bias"] = (out,)
+    return shapes
 
 
 def check_image_size(image_size: tuple[int, ...]) -> tuple[int, int]:

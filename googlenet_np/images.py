@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from googlenet_np.architecture import check_count, check_image_size
-from googlenet_np.errors import FileError, ImagesError, OptionError
+from googlenet_np.errors import FileError, ImagesError
 from googlenet_np.layout import nhwc_to_nchw
 
 if TYPE_CHECKING:

@@ -136,7 +136,8 @@ def check_weights(
     expected = architecture.parameter_shapes(
         own[0] if in_channels is None else in_channels, own[1] if num_classes is None else num_classes
     )
-    faults = [fault for name, shape in expected.items() for fault in _faults(name, weights[name], shape)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        faults = [fault for name, shape in expected.items() for fault in _faults(name, weights[name], shape)]
     if faults:
         raise WeightsError(f"The weights do not fit {architecture.name}: {'; '.join(faults)}.")
 
@@ -148,9 +149,16 @@ def _faults(name: str, array: Any, shape: tuple[int, ...]) -> Iterator[str]:
         yield f"{name!r} has shape {_shape(array.shape)}, expected {_shape(shape)}"
     elif array.dtype not in (np.float32, np.float64):
         yield f"{name!r} has dtype {array.dtype}, expected float32 or float64"
-    elif not (finite := np.isfinite(array.view(np.ndarray))).all():  # a masked array would answer for what it shows
-        where = tuple(int(axis) for axis in np.argwhere(~finite)[0])
+    elif not _all_finite(array):
+        where = tuple(int(axis) for axis in np.argwhere(~np.isfinite(array.view(np.ndarray)))[0])
         yield f"{name!r} holds {array[where]} at {where}, expected finite numbers"
+
+
+def _all_finite(array: Array) -> bool:
+    plain = array.view(np.ndarray)  # a masked array would answer for what it shows
+    # A sum of squares goes through memory once, makes no mask, and is finite only if every entry is; large ones can
+    # overflow it, and then a mask must tell.
+    return math.isfinite(np.vdot(plain, plain)) or bool(np.isfinite(plain).all())
 
 
 def _printable(name: object) -> str:

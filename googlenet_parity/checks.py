@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from googlenet_np.architecture import GOOGLENET, Concat
+from googlenet_np.architecture import GOOGLENET, Concat, Layer
 from googlenet_np.backend import DType
 from googlenet_parity.ground_truth import GroundTruth
 from googlenet_parity.layer_gradients import LayerGradientTruth
@@ -28,6 +28,7 @@ __all__ = [
     "check_prediction",
     "check_shapes",
     "check_weights_kept",
+    "measure_layer",
 ]
 
 Array = npt.NDArray[Any]
@@ -75,20 +76,26 @@ def check_weights_kept(check: str, truth: GroundTruth, dtype: DType, exported: M
 
 def check_outputs(check: str, truth: GroundTruth, activations: Mapping[str, Array]) -> CheckResult:
     """Float64, end to end: every named activation, the logits last, within the gate."""
-    measured = [_within_gate(name, activations.get(name), desired) for name, desired in truth.activations.items()]
+    measured = [
+        measure_limit(name, activations.get(name), right, FLOAT64_GATE * float(np.abs(right).max()), "float64")
+        for name, right in truth.activations.items()
+    ]
     return CheckResult.of(check, measured)
 
 
 def check_gradients(check: str, truth: GroundTruth, loss: float, gradients: Mapping[str, Array]) -> CheckResult:
     """Float64, end to end: the loss and the gradients by all parameters, within the gate."""
-    desired = truth.gradients
-    measured = [_within_gate("loss", np.asarray(loss), np.asarray(desired.loss))]
-    measured += [_within_gate(name, gradients.get(name), gradient) for name, gradient in desired.weights.items()]
+    desired = {"loss": np.asarray(truth.gradients.loss), **truth.gradients.weights}
+    given = {**gradients, "loss": np.asarray(loss)}
+    measured = [
+        measure_limit(name, given.get(name), right, FLOAT64_GATE * truth.gradient_scales[name], "float64")
+        for name, right in desired.items()
+    ]
     return CheckResult.of(check, measured)
 
 
 def check_layers(
-    check: str, truth: GroundTruth, dtype: DType, outputs: Mapping[str, Array], activations: Mapping[str, Array]
+    check: str, truth: GroundTruth, dtype: DType, outputs: Mapping[str, Array], activations: Mapping[str, Array] | None
 ) -> CheckResult:
     """Each layer alone, fed the reference's own input, within its rounding bound.
 
@@ -99,20 +106,24 @@ def check_layers(
         truth: The reference.
         dtype: The working precision.
         outputs: What each layer gave on :meth:`GroundTruth.inputs`; blocks aside.
-        activations: Of one forward pass, for the blocks.
+        activations: Of one forward pass, for the blocks; None leaves them out.
     """
     measured = []
     for layer in GOOGLENET:
         if isinstance(layer, Concat):
-            measured.append(_concatenation(truth, layer, dtype, activations))
+            if activations is not None:
+                measured.append(_concatenation(truth, layer, dtype, activations))
             continue
-        local = truth.local(layer, dtype)
-        actual = outputs.get(layer.name)
-        if local.bound is None:
-            measured.append(measure_equal(layer.name, actual, local.output, dtype))
-        else:
-            measured.append(measure_bound(layer.name, actual, local.output, local.bound, dtype))
+        measured.append(measure_layer(truth, layer, dtype, outputs.get(layer.name)))
     return CheckResult.of(check, measured)
+
+
+def measure_layer(truth: GroundTruth, layer: Layer, dtype: DType, actual: Array | None) -> Measurement:
+    """What one layer gave on :meth:`GroundTruth.inputs`, any but a concatenation."""
+    local = truth.local(layer, dtype)
+    if local.bound is None:
+        return measure_equal(layer.name, actual, local.output, dtype)
+    return measure_bound(layer.name, actual, local.output, local.bound, dtype)
 
 
 def check_layer_gradients(
@@ -161,10 +172,6 @@ def _batch_shape(truth: GroundTruth, name: str) -> tuple[int, ...]:
 
 def _well_formed(name: str, actual: Array | None, shape: tuple[int, ...], dtype: DType) -> Measurement:
     return malformed(name, actual, shape, dtype) or Measurement(name, Status.PASS, 0.0)
-
-
-def _within_gate(name: str, actual: Array | None, desired: Array) -> Measurement:
-    return measure_limit(name, actual, desired, FLOAT64_GATE * float(np.abs(desired).max()), "float64")
 
 
 def _concatenation(truth: GroundTruth, layer: Concat, dtype: DType, activations: Mapping[str, Array]) -> Measurement:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,6 @@ class _Judge:
 
     actual: Array
     dtype: DType
-    length: int
     confidence: float
 
     def explains(self, variant: Variant) -> bool:
@@ -44,10 +44,11 @@ class _Judge:
         output = part.output()
         if output.shape != actual.shape:
             return False
-        u = UNIT_ROUNDOFF[self.dtype]
-        factor = min(gamma(self.length, u), probable_gamma(self.length, u, self.confidence))
-        tiny = float(np.finfo(self.dtype).tiny)
-        allowed = part.magnitude() * factor + tiny * self.length
+        # Products of a coarse format are summed in float32.
+        sums: DType = self.dtype if variant.precision is None else "float32"
+        u = UNIT_ROUNDOFF[sums]
+        factor = min(gamma(variant.length, u), probable_gamma(variant.length, u, self.confidence))
+        allowed = part.magnitude() * factor + float(np.finfo(sums).tiny) * variant.length
         if variant.precision is not None:
             if not np.array_equal(variant.precision.rounded(actual), actual):
                 return False
@@ -65,6 +66,7 @@ def diagnose(
     actual: Array,
     *,
     branches: Sequence[Array] = (),
+    others: Mapping[str, Array] | None = None,
     probe: Probe | None = None,
 ) -> Diagnosis:
     """Looks for the cause of one layer's error.
@@ -73,8 +75,10 @@ def diagnose(
         truth: The reference's numbers.
         name: The layer's canonical name.
         dtype: What the backend computes in.
-        actual: What the layer gave on :meth:`GroundTruth.inputs`; of a block, what its forward pass gave.
+        actual: What the layer gave on :meth:`GroundTruth.inputs`, or in a forward pass if it fails in no other way;
+            of a block, what its forward pass gave.
         branches: Of a block, what the branches of that forward pass gave, in order.
+        others: What the layers of that forward pass gave, if the layer may have been fed another's output.
         probe: Calls the layer once more, on other inputs.
     """
     layer = GOOGLENET[name]
@@ -84,12 +88,15 @@ def diagnose(
     local = truth.local(layer, dtype)
     bound = 0.0 if local.bound is None else local.bound.probable
     where = pattern(actual, local.output, bound)
-    if not np.isfinite(actual).all():
+    if not actual.ndim or not np.isfinite(actual).all():
         return Diagnosis(name, (), where)
-    judge = _Judge(actual, dtype, max(truth.length(layer), 1), truth.confidence(dtype))
+    judge = _Judge(actual, dtype, truth.confidence(dtype))
     base = as_is(layer, truth.exact_weights, local.inputs.astype(np.float64))
-    candidates = _candidates(layer, truth.exact_weights, base, actual, local.output, probe)
-    explanations = [variant.name for variant in candidates if judge.explains(variant)]
+    candidates = [
+        _candidates(layer, truth.exact_weights, base, actual, local.output, dtype, probe),
+        _fed_others(layer, base, others or {}),
+    ]
+    explanations = [variant.name for variant in chain(*candidates) if judge.explains(variant)]
     if not explanations and actual.shape == local.output.shape:
         explanations = list(_samples(actual, local.output, bound))
     return Diagnosis(name, tuple(dict.fromkeys(explanations)), where)
@@ -124,10 +131,11 @@ def _candidates(
     base: Variant,
     actual: Array,
     desired: Array,
+    dtype: DType,
     probe: Probe | None,
 ) -> Iterator[Variant]:
     yield from variants(layer, weights, base.x)
-    yield from low_precision(base)
+    yield from low_precision(base, dtype)
     if actual.shape == desired.shape:
         yield from _output_permuted(base, actual, desired)
         yield from _scaled(base, actual)
@@ -135,14 +143,26 @@ def _candidates(
         yield from _input_permuted(base, probe)
 
 
+def _fed_others(layer: Layer, base: Variant, others: Mapping[str, Array]) -> Iterator[Variant]:
+    """The layer fed what another layer of the same forward pass gave."""
+    for name, output in others.items():
+        if name not in layer.inputs and output.shape == base.x.shape:
+            yield replace(base, name=f"fed {name} instead of {layer.inputs[0]}", x=output.astype(np.float64))
+
+
 def _output_permuted(base: Variant, actual: Array, desired: Array) -> Iterator[Variant]:
     """The output's channels in another order: each of the backend's is matched with the reference's nearest."""
-    mine, theirs = (array.swapaxes(0, 1).reshape(array.shape[1], -1) for array in (actual, desired))
-    picked = np.linspace(0, mine.shape[1] - 1, min(mine.shape[1], 256)).astype(int)
-    distance = np.square(mine[:, None, picked] - theirs[None, :, picked]).sum(axis=2)
-    order = distance.argmin(axis=1)
+    order = _nearest(*(array.swapaxes(0, 1).reshape(array.shape[1], -1) for array in (actual, desired)))
     if moves := _moves(order):
         yield replace(base, name=f"output channels permuted ({moves})", finish=lambda z: z[:, order])
+
+
+def _nearest(mine: Array, theirs: Array) -> Array:
+    """For each row of ``mine`` the nearest of ``theirs``: the one in its own place, where none is nearer."""
+    distance = np.square(mine).sum(1)[:, None] + np.square(theirs).sum(1)[None] - 2 * mine @ theirs.T
+    order = distance.argmin(axis=1)
+    own = np.arange(len(order))
+    return np.where(distance[own, order] < distance.diagonal(), order, own)
 
 
 def _moves(order: Array) -> str:
@@ -185,9 +205,7 @@ def _input_permuted(base: Variant, probe: Probe) -> Iterator[Variant]:
     expected = replace(base, x=ones.astype(np.float64)).output()
     if answers.shape != expected.shape:
         return
-    mine, theirs = answers.reshape(channels, -1), expected.reshape(channels, -1)
-    distance = np.square(mine).sum(1)[:, None] + np.square(theirs).sum(1)[None] - 2 * mine @ theirs.T
-    order = distance.argmin(axis=1)
+    order = _nearest(answers.reshape(channels, -1), expected.reshape(channels, -1))
     if (moves := _moves(order)) and len(set(order.tolist())) == channels:
         yield replace(base, name=f"input channels permuted ({moves})", weight=weight[:, order])
 

@@ -7,6 +7,7 @@ precision it computes. :mod:`googlenet_parity.diagnosis` asks which of them give
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,8 +17,9 @@ import numpy.typing as npt
 
 from googlenet_np import operations as op
 from googlenet_np.architecture import GOOGLENET, Conv2d, Dense, GlobalAvgPool2d, Layer, MaxPool2d
+from googlenet_np.backend import DType
 from googlenet_np.layout import nchw_to_nhwc, nhwc_to_nchw, oihw_to_hwio, out_in_to_in_out
-from googlenet_parity.precisions import PRECISIONS, Precision
+from googlenet_parity.precisions import PRECISIONS, SINGLE, Precision
 
 __all__ = ["Variant", "as_is", "low_precision", "reordered_branches", "variants"]
 
@@ -75,6 +77,15 @@ class Variant:
         if self.bias is not None:
             z = z + _per_channel(np.abs(self.bias), z)
         return z if self.finish is None else self.finish(z)
+
+    @property
+    def length(self) -> int:
+        """The most terms in one sum, the bias counted as one; of an average, its division."""
+        if self.weight is not None:
+            return self.weight[0].size + 1
+        if self.kind == "global-avg-pool":
+            return math.prod(self.x.shape[2:]) + 1
+        return self.kernel_size**2 + 1
 
     def samples(self, chosen: slice) -> Variant:
         """The same for some samples of the batch."""
@@ -152,17 +163,18 @@ def variants(layer: Layer, weights: Mapping[str, Array], x: Array) -> Iterator[V
         yield from _layout(base)
 
 
-def low_precision(base: Variant) -> Iterator[Variant]:
-    """The layer with its operands rounded to a coarser format first, its output rounded to it or not."""
+def low_precision(base: Variant, dtype: DType) -> Iterator[Variant]:
+    """The layer with its operands rounded to a coarser format than ``dtype`` first, its output rounded to it or not."""
     if base.weight is None:
         return
-    for precision in PRECISIONS:
+    for precision in PRECISIONS if dtype == "float32" else (SINGLE, *PRECISIONS):
         rounded = precision.rounded
         coarse = replace(base, x=rounded(base.x), weight=rounded(base.weight))
         if precision.stored:
             bias = None if base.bias is None else rounded(base.bias)
             yield replace(coarse, name=f"computed in {precision.name}", bias=bias, precision=precision)
             yield replace(coarse, name=f"weights and inputs rounded to {precision.name}", bias=bias)
+            yield replace(base, name=f"weights rounded to {precision.name}", weight=coarse.weight, bias=bias)
         yield replace(coarse, name=f"products of operands rounded to {precision.name}")
 
 
@@ -186,7 +198,8 @@ def _padding(base: Variant) -> Iterator[Variant]:
     if flipped not in (same, base.pads):
         yield replace(base, name=f"asymmetric padding, {flipped[0]} instead of {base.pads[0]}", pads=flipped)
     for change, words in ((-1, "less"), (1, "more")):
-        if before + change >= 0:
+        # An image smaller than the window gives no output, which a framework refuses.
+        if before + change >= 0 and min(base.x.shape[2:]) + before + after + 2 * change >= base.kernel_size:
             pads = ((before + change, after + change),) * 2
             yield replace(base, name=f"padding one {words}, {before + change} instead of {before}", pads=pads)
     if base.stride > 1:
@@ -263,6 +276,8 @@ def _layout(base: Variant) -> Iterator[Variant]:
     if c > 1 and h * w > 1:
         misread = np.ascontiguousarray(nchw_to_nhwc(base.x)).reshape(n, c, h, w)
         yield replace(base, name="input: NHWC memory read as NCHW", x=misread)
+        misread = nhwc_to_nchw(base.x.reshape(n, h, w, c))
+        yield replace(base, name="input: NCHW memory read as NHWC", x=misread)
     if h > 1 or w > 1:
         yield replace(base, name="input: height and width swapped", x=base.x.swapaxes(2, 3))
 

@@ -76,6 +76,25 @@ class GroundTruth:
         self.activations, gradients = reference.forward_and_gradients(self.weights, self.images, self.labels)
         return gradients
 
+    @cached_property
+    def gradient_scales(self) -> dict[str, float]:
+        """How large the numbers are of which ``loss`` and each gradient are the sum: what their errors are a share of.
+
+        A gradient may be next to nothing and yet a sum of large terms: over a batch whose samples pull in opposite
+        directions, or of a softmax that is next to certain of its label. The first image, labelled as what it least
+        looks like, has neither.
+        """
+        logits = self.activations["fc"]
+        # An error in the logits is an equal error in the loss, and as large a share of a probability.
+        largest = float(np.abs(logits).max())
+        label = logits[:1].argmin(axis=1)
+        alone = reference.gradients(self.weights, self.images[:1], label).weights
+        scales = {"loss": max(self.gradients.loss, largest)}
+        for name, gradient in self.gradients.weights.items():
+            terms = float(np.abs(alone[name]).max()) / len(self.images)
+            scales[name] = max(float(np.abs(gradient).max()), terms) * max(1.0, largest)
+        return scales
+
     def inputs(self, layer: Layer, dtype: DType) -> Array:
         """The reference's own input to ``layer``, rounded to ``dtype``; the same array for all that read the same.
 
@@ -101,9 +120,8 @@ class GroundTruth:
     def noise_floor(self, dtype: DType) -> dict[str, float]:
         """How far each layer's worst entry strays if every layer errs by its whole local bound.
 
-        Runs of the reference in the working precision, every sum moved by its probable bound: with a random sign
-        for each entry; and up, and down, for all of them alike, which is the worst that roundings can do to
-        one-signed weights.
+        Two runs of the reference in the working precision, every sum moved by its probable bound: with a random
+        sign for each entry; and all of them up, which is the worst that roundings can do to one-signed weights.
         """
         if dtype not in self._floors:
             self._floors[dtype] = self._noise_floor(dtype)
@@ -113,7 +131,7 @@ class GroundTruth:
         random = np.random.default_rng(self._seed)
         weights = {name: array.astype(dtype) for name, array in self.weights.items()}
         floor = dict.fromkeys(GOOGLENET.names, 0.0)
-        for sign in (None, 1, -1):
+        for sign in (None, 1):
             activations = {IMAGES: self.images.astype(dtype)}
             for layer in GOOGLENET:
                 inputs = [activations[name] for name in layer.inputs]

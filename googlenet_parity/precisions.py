@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PRECISIONS", "Precision"]
+__all__ = ["PRECISIONS", "SINGLE", "Precision"]
 
 Array = npt.NDArray[Any]
 
@@ -52,6 +52,13 @@ def _half(array: Array) -> Array:
     with np.errstate(over="ignore"):
         return array.astype(np.float16).astype(np.float64)
 
+
+def _single(array: Array) -> Array:
+    return array.astype(np.float32).astype(np.float64)
+
+
+SINGLE = Precision("float32", True, 2.0**-24, 2.0**-149, _single)
+"""Coarser than float64 alone."""
 
 PRECISIONS = (
     Precision("bfloat16", True, 2.0**-8, 2.0**-133, _significand(8)),

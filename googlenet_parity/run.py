@@ -264,7 +264,12 @@ class _Trial:
             call = self._worker.call("layer", {"inputs": inputs}, dtype=dtype, name=layer.name)
             return call.result().arrays["output"]
 
-        return diagnose(truth, layer.name, dtype, ask(truth.inputs(layer, dtype)), probe=ask)
+        actual = ask(truth.inputs(layer, dtype))
+        if not checks.measure_layer(truth, layer, dtype, actual).status.failed:
+            # Right by itself: what it was fed in the forward pass is wrong.
+            activations = self._reply("activations", dtype).arrays
+            return diagnose(truth, layer.name, dtype, activations[layer.name], others=activations)
+        return diagnose(truth, layer.name, dtype, actual, probe=ask)
 
     def _check(
         self, truth: GroundTruth, backward: Mapping[str, LayerGradientTruth], dtype: DType
@@ -289,6 +294,18 @@ class _Trial:
             exported()
             return {layer.name: self._reply("layer", dtype, layer.name).arrays["output"] for layer in _SINGLE}
 
+        def layers(name: str) -> CheckResult:
+            given = outputs()
+            try:
+                whole = activations()
+            except BackendError:
+                # A layer that is wrong by itself may be why no forward pass succeeds.
+                result = checks.check_layers(name, truth, dtype, given, None)
+                if result.status.failed:
+                    return result
+                raise
+            return checks.check_layers(name, truth, dtype, given, whole)
+
         def layer_gradients() -> dict[str, dict[str, Array]]:
             exported()
             return {name: self._reply("layer_gradients", dtype, name).arrays for name in backward}
@@ -299,9 +316,7 @@ class _Trial:
             yield _result(f"outputs {dtype}", lambda name: checks.check_outputs(name, truth, activations()))
             yield _result(f"gradients {dtype}", lambda name: checks.check_gradients(name, truth, *gradients()))
         else:
-            yield _result(
-                f"layers {dtype}", lambda name: checks.check_layers(name, truth, dtype, outputs(), activations())
-            )
+            yield _result(f"layers {dtype}", layers)
             yield _result(
                 f"layer gradients {dtype}",
                 lambda name: checks.check_layer_gradients(name, backward, dtype, layer_gradients()),

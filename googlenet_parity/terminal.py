@@ -59,8 +59,8 @@ def print_report(console: Console, report: Report) -> None:
     """The case in a line, a row for each backend, a sentence for whatever did not pass, and the verdict."""
     shown = [check for check in COLUMNS if any(_find(backend, check) for backend in report.backends)]
     console.print(_case(report), highlight=False)
-    table = Table(box=SIMPLE_HEAD, caption_justify="left", caption_style="dim", pad_edge=False)
-    table.add_column("\nbackend")
+    table = Table(box=SIMPLE_HEAD, caption_justify="left", caption_style="dim", pad_edge=False, collapse_padding=True)
+    table.add_column("\nbackend", no_wrap=True)
     for check in shown:
         table.add_column(COLUMNS[check], no_wrap=True)
     table.add_column("\ntime", justify="right", no_wrap=True)
@@ -71,7 +71,7 @@ def print_report(console: Console, report: Report) -> None:
         status = f"[{STYLES[backend.status]}]{backend.status}[/]"
         table.add_row(escape(f"{backend.name} {version}"), *cells, f"{backend.seconds:.1f} s", status)
     if shown:
-        table.caption = "Shares: the largest error, as a share of what is allowed there. Above 1 fails."
+        table.caption = "The largest error, as a share of what is allowed there; above 1 fails."
     console.print(table)
     for backend in report.backends:
         for message, checks in _messages(backend).items():
@@ -89,11 +89,9 @@ def print_report(console: Console, report: Report) -> None:
 def _case(report: Report) -> str:
     count, channels, height, width = report.settings["shape"]
     seed = report.settings["seed"]
-    weights = f"{report.settings['weights']}, seed {seed}" if seed is not None else report.settings["weights"]
-    return escape(
-        f"{count} × {channels}×{height}×{width} from {report.settings['images']}, "
-        f"{report.settings['num_classes']} classes; weights: {weights}"
-    )
+    weights = f"{report.settings['weights']} weights, seed {seed}" if seed is not None else report.settings["weights"]
+    classes = report.settings["num_classes"]
+    return escape(f"{report.settings['images']}: {count} × {channels}×{height}×{width}, {classes} classes\n{weights}")
 
 
 def _find(backend: BackendReport, name: str) -> CheckResult | None:

@@ -7,6 +7,7 @@ Keras keeps kernels HWIO and dense weights (in, out), so every weight is permute
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
 from typing import Any
 
@@ -48,11 +49,11 @@ def export_weights(model: GoogLeNet) -> dict[str, Array]:
     """
     if not model.built:
         raise WeightsError("The model has no weights before its first call, as it was made with in_channels=None.")
-    # Keras' and tf.Variable's own methods for reading and assigning cost as much as copying all these bytes.
-    return {
-        name: canonical_array(tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype))
-        for name, variable in named_variables(model).items()
-    }
+    variables = named_variables(model)
+    # All are read before one is permuted: amid large copies, each of TensorFlow's calls takes several times as long.
+    tensors = [tf.raw_ops.ReadVariableOp(resource=v.handle, dtype=v.dtype) for v in variables.values()]
+    with ThreadPoolExecutor() as threads:  # permuting is most of the work, and NumPy lets go of the interpreter for it
+        return dict(zip(variables, threads.map(canonical_array, tensors), strict=True))
 
 
 def import_weights(model: GoogLeNet, weights: Mapping[str, Array]) -> None:
@@ -76,8 +77,15 @@ def import_weights(model: GoogLeNet, weights: Mapping[str, Array]) -> None:
             f"The model is {dtype}, so bits would be lost from wider tensors: {', '.join(sorted(wider))}."
         )
     model.build((None, None, None, weights_like(weights)[0]))
-    for name, variable in named_variables(model).items():
-        array = np.array(_TO_KERAS[weights[name].ndim](weights[name]), dtype=dtype, order="C")
+    variables = named_variables(model)
+
+    def keras_array(name: str) -> Array:
+        return np.array(_TO_KERAS[weights[name].ndim](weights[name]), dtype, order="C")
+
+    with ThreadPoolExecutor() as threads:
+        arrays = list(threads.map(keras_array, variables))
+    for variable, array in zip(variables.values(), arrays, strict=True):
+        # Not variable.assign(array), which takes three times as long; what it checks has been checked.
         tf.raw_ops.AssignVariableOp(resource=variable.handle, value=array)
 
 

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy.typing as npt
-from mxnet.gluon import nn
 
 from googlenet_mx import backend
 from googlenet_mx.model import GoogLeNet, Inception
 from googlenet_mx.weights import import_weights
 from googlenet_np.backend import DType
 from googlenet_np.weights import weights_like
+
+# isort: split
+# MXNet comes last: googlenet_mx lends it the alias of NumPy that it needs while it is imported.
+from mxnet.gluon import nn
 
 Array = npt.NDArray[Any]
 Weights = Mapping[str, Array]
@@ -35,16 +38,7 @@ class AveragePool(backend.Backend):
 
     def build(self, weights: Weights, dtype: DType) -> backend.MXNetModel:
         model = _model(weights, dtype)
-        model.b3.pool = nn.AvgPool2D(pool_size=3, strides=2, padding=1, count_include_pad=True)
-        return backend.MXNetModel(model)
-
-
-class GlobalMaximum(backend.Backend):
-    """The global pool takes the maximum."""
-
-    def build(self, weights: Weights, dtype: DType) -> backend.MXNetModel:
-        model = _model(weights, dtype)
-        model.b5.pool = nn.GlobalMaxPool2D()
+        model.b3.pool.__class__ = _AveragePool
         return backend.MXNetModel(model)
 
 
@@ -63,6 +57,12 @@ class _Reordered(Inception):
         p3 = self.p3_2(self.p3_1(x))
         p4 = self.p4_2(self.p4_1(x))
         return F.concat(p1, p3, p2, p4, dim=1)
+
+
+class _AveragePool(nn.MaxPool2D):
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
+        options = {"kernel": (3, 3), "stride": (2, 2), "pad": (1, 1)}
+        return F.Pooling(x, pool_type="avg", count_include_pad=True, **options)
 
 
 class _Exporting(backend.MXNetModel):

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from googlenet_np import operations as op
 from googlenet_np import reference
-from googlenet_np.architecture import GOOGLENET, IMAGES, Architecture, Conv2d, Layer, MaxPool2d
-from googlenet_np.backend import DType, Gradients, LayerGradients
+from googlenet_np.architecture import GOOGLENET, Architecture, Conv2d, Layer, MaxPool2d
+from googlenet_np.backend import Gradients, LayerGradients
 from googlenet_parity.bounds import UNIT_ROUNDOFF, confidence, gamma, probable_gamma, sum_length
 from parity_tests.numpy_backend import Backend
 
@@ -28,6 +28,7 @@ __all__ = [
     "ChangedBackward",
     "ChangedGradients",
     "ChangedImages",
+    "ChangedLayer",
     "ChangedLayerGradients",
     "ChangedPrediction",
     "ChangedRecord",
@@ -37,6 +38,7 @@ __all__ = [
     "LowPrecision",
     "NoMask",
     "NoReLU",
+    "OtherPool",
     "OtherWindows",
     "PerturbedEntry",
     "ReLUBeforeBias",
@@ -179,6 +181,24 @@ def same_padding(kernel_size: int, stride: int) -> Pads:
     return pads
 
 
+class OtherPool(Backend):
+    """One pool computes something else than it should.
+
+    Args:
+        name: The layer's canonical name.
+        pool: From what it is fed to what it gives; of a max-pool, at stride 1.
+    """
+
+    def __init__(self, name: str, pool: Change) -> None:
+        self._at, self._pool = name, pool
+
+    def before_activation(self, layer: Layer, inputs: Sequence[Array]) -> Array:
+        if layer.name != self._at:
+            return super().before_activation(layer, inputs)
+        output = self._pool(inputs[0])
+        return output[:, :, :: layer.stride, :: layer.stride] if isinstance(layer, MaxPool2d) else output
+
+
 class PerturbedEntry(Backend):
     """In float32, the last entry of one layer's output is off by so many times what rounding can probably do to it."""
 
@@ -274,15 +294,8 @@ class BlocksSwapped(Backend):
         moved = members(second) + members(first)
         start = GOOGLENET.names.index(members(first)[0].name)
         layers = (*GOOGLENET.layers[:start], *moved, *GOOGLENET.layers[start + len(moved) :])
-        self.architecture = Architecture(
-            GOOGLENET.name,
-            tuple(
-                replace(layer, inputs=tuple(reads.get(name, name) for name in layer.inputs))
-                if layer.inputs[0] in (before, first, second)
-                else layer
-                for layer in layers
-            ),
-        )
+        rewired = (replace(layer, inputs=tuple(reads.get(name, name) for name in layer.inputs)) for layer in layers)
+        self.architecture = Architecture(GOOGLENET.name, tuple(rewired))
 
     def activations(self, images: Array) -> dict[str, Array]:
         activations = super().activations(images)
@@ -296,7 +309,7 @@ class ChangedImages(Backend):
         self._change = change
 
     def activations(self, images: Array) -> dict[str, Array]:
-        return super().activations(self._change(images))
+        return super().activations(self._change(self._own(images)))
 
 
 class ChangedPrediction(Backend):
@@ -314,14 +327,25 @@ class ChangedPrediction(Backend):
 
 
 class ImportsOther(Backend):
-    """Other weights are imported, and exported again."""
+    """Other weights are imported.
 
-    def __init__(self, change: Callable[[dict[str, Array]], Mapping[str, Array]]) -> None:
-        self._change = change
+    Args:
+        change: From the right weights to the wrong ones.
+        secretly: Whether the right ones are exported all the same.
+    """
+
+    def __init__(self, change: Callable[[dict[str, Array]], dict[str, Array]], *, secretly: bool = False) -> None:
+        self._change, self._secretly = change, secretly
 
     def import_weights(self, weights: Mapping[str, Array]) -> dict[str, Array]:
-        weights = super().import_weights(weights)
-        return weights | self._change(weights)
+        self._exported = super().import_weights(weights)
+        wrong = self._change(self._exported)
+        if not self._secretly:
+            self._exported = wrong
+        return wrong
+
+    def export_weights(self) -> dict[str, Array]:
+        return self._exported
 
 
 class ChangedRecord(Backend):
@@ -338,6 +362,17 @@ class ChangedRecord(Backend):
 
     def gradients(self, images: Array, labels: Array) -> Gradients:
         return Backend().build(self.weights, self.dtype).gradients(images, labels)
+
+
+class ChangedLayer(Backend):
+    """What is handed out of one layer alone is not what was computed."""
+
+    def __init__(self, name: str, change: Change) -> None:
+        self._at, self._change = name, change
+
+    def layer(self, name: str, inputs: Array) -> Array:
+        output = super().layer(name, inputs)
+        return self._change(output) if name == self._at else output
 
 
 # Backward

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from googlenet_np.backend import DType, LayerGradients
+from googlenet_np.backend import DType, Gradients, LayerGradients
+from googlenet_np.layout import nhwc_to_nchw
 from googlenet_np.weights import weights_like
 from googlenet_tf import backend
 from googlenet_tf.model import GoogLeNet
@@ -17,9 +17,6 @@ from googlenet_tf.weights import import_weights, named_layer
 
 Array = npt.NDArray[Any]
 Weights = Mapping[str, Array]
-
-TRANSPOSED = "b3.inception_3b.p2_2.weight"
-"""A kernel that is read as WHIO."""
 
 
 class SamePadding(backend.Backend):
@@ -32,47 +29,40 @@ class SamePadding(backend.Backend):
 class BiasDropped(backend.Backend):
     """A layer has a bias and does not use it."""
 
-    def build(self, weights: Weights, dtype: DType) -> backend.BuiltModel:
-        built = super().build(weights, dtype)
-        named_layer(built.model, "b4.inception_4d.p1_1").use_bias = False
-        return built
+    def build(self, weights: Weights, dtype: DType) -> backend.TFModel:
+        model = _model(weights, dtype)
+        named_layer(model, "b4.inception_4d.p1_1").use_bias = False
+        return backend.TFModel(model)
 
 
 class MisreadImages(backend.Backend):
-    """NCHW memory is taken for NHWC wherever an array comes in."""
+    """Images come in as NCHW, and their memory is taken for NHWC."""
 
-    def build(self, weights: Weights, dtype: DType) -> backend.BuiltModel:
-        return _Misreading(super().build(weights, dtype).model)
+    def build(self, weights: Weights, dtype: DType) -> backend.TFModel:
+        return _Misreading(_model(weights, dtype))
 
 
 class MixedFloat16(backend.Backend):
     """Keras' policy ``mixed_float16``, with its results cast back to float32."""
 
-    def build(self, weights: Weights, dtype: DType) -> backend.BuiltModel:
+    def build(self, weights: Weights, dtype: DType) -> backend.TFModel:
         if dtype == "float64":
             return super().build(weights, dtype)
-        in_channels, num_classes = weights_like(weights)
-        model = GoogLeNet(num_classes, in_channels, dtype="mixed_float16")
-        import_weights(model, weights)
-        return _CastBack(model)
+        return _CastBack(_model(weights, "mixed_float16"))
 
 
-class KernelTransposed(backend.Backend):
-    """One kernel goes in with height and width swapped, and comes out so that nobody notices."""
+class _Misreading(backend.TFModel):
+    def activations(self, images: Array) -> dict[str, Array]:
+        return super().activations(_misread(images))
 
-    def build(self, weights: Weights, dtype: DType) -> backend.BuiltModel:
-        return _TransposedBack(super().build(_transposed(weights), dtype).model)
+    def gradients(self, images: Array, labels: Array) -> Gradients:
+        return super().gradients(_misread(images), labels)
 
-
-class _Misreading(backend.BuiltModel):
-    def _to_nhwc(self, array: Array) -> tf.Tensor:
-        if array.ndim == 4:
-            n, c, h, w = array.shape
-            array = np.ascontiguousarray(array).reshape(n, h, w, c)
-        return tf.convert_to_tensor(array, self.model.compute_dtype)
+    def predict(self, images: Array) -> Array:
+        return super().predict(_misread(images))
 
 
-class _CastBack(backend.BuiltModel):
+class _CastBack(backend.TFModel):
     def activations(self, images: Array) -> dict[str, Array]:
         return {name: array.astype(np.float32) for name, array in super().activations(images).items()}
 
@@ -89,10 +79,13 @@ class _CastBack(backend.BuiltModel):
         return super().predict(images).astype(np.float32)
 
 
-class _TransposedBack(backend.BuiltModel):
-    def export_weights(self) -> dict[str, Array]:
-        return _transposed(super().export_weights())
+def _misread(images: Array) -> Array:
+    n, c, h, w = images.shape
+    return nhwc_to_nchw(np.ascontiguousarray(images).reshape(n, h, w, c))
 
 
-def _transposed(weights: Weights) -> dict[str, Array]:
-    return {**weights, TRANSPOSED: np.ascontiguousarray(weights[TRANSPOSED].swapaxes(2, 3))}
+def _model(weights: Weights, policy: str) -> GoogLeNet:
+    in_channels, num_classes = weights_like(weights)
+    model = GoogLeNet(num_classes, in_channels, dtype=policy)
+    import_weights(model, weights)
+    return model

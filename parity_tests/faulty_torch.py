@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from googlenet_np.backend import BuiltModel, DType
+from googlenet_np.backend import DType
 from googlenet_np.weights import weights_like
 from googlenet_torch import backend
 from googlenet_torch.model import GoogLeNet, Inception
@@ -48,7 +48,7 @@ class CeilMode(backend.Backend):
 
     def build(self, weights: Weights, dtype: DType) -> backend.TorchModel:
         model = _model(weights, dtype)
-        model.get_submodule("b2.pool").ceil_mode = True
+        setattr(model.get_submodule("b2.pool"), "ceil_mode", True)  # noqa: B010 – of a type that says only Module
         return backend.TorchModel(model)
 
 
@@ -62,15 +62,15 @@ class WeightsSwapped(backend.Backend):
 class PredictsInBFloat16(backend.Backend):
     """The fast path alone runs under autocast."""
 
-    def build(self, weights: Weights, dtype: DType) -> BuiltModel:
+    def build(self, weights: Weights, dtype: DType) -> backend.TorchModel:
         return _Autocast(_model(weights, dtype))
 
 
 class _BFloat16Conv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
+        x = x.bfloat16()
         assert self.bias is not None
-        weight, bias = self.weight.bfloat16(), self.bias.bfloat16()
-        return F.conv2d(x.bfloat16(), weight, bias, self.stride, self.padding).float()
+        return F.conv2d(x, self.weight.bfloat16(), self.bias.bfloat16(), self.stride, self.padding).float()
 
 
 class _InceptionWithoutReLU(Inception):

@@ -176,7 +176,7 @@ def test_inputs_are_left_alone(model32: BuiltModel, small: GroundTruth) -> None:
     np.testing.assert_array_equal(images, small.images)
 
 
-@pytest.mark.parametrize(("source", "target"), permutations(BACKENDS, 2))
+@pytest.mark.parametrize(("source", "target"), list(permutations(BACKENDS, 2)))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_weights_travel_bit_for_bit(source: str, target: str, dtype: Any) -> None:
     weights = googlenet_np.init_weights(7, in_channels=2, num_classes=3)

@@ -258,6 +258,12 @@ def test_weights_have_names_and_no_order() -> None:
 # Float64, end to end
 
 
+def test_float32_arithmetic_behind_float64_arrays_fails() -> None:
+    given = {name: array.astype(np.float64) for name, array in activations("float32").items()}
+    assert checks.FLOAT64_GATE == 1e-12
+    assert_fails(checks.check_outputs("outputs", truth(), given), "b1.conv", words="(81 of 81 fail)")
+
+
 @pytest.mark.parametrize("layer", ["b1.conv", "b3.inception_3b.p4_1", "b4.inception_4c", "b5.pool", "fc"])
 def test_one_entry_off_by_twice_the_gate_fails(layer: str) -> None:
     given = activations("float64")

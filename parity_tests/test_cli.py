@@ -99,7 +99,7 @@ def test_help_of_run_explains_every_option(command: Command, arguments: tuple[st
 def test_run_is_the_default_and_prints_what_a_person_wants_to_know(command: Command) -> None:
     result = command(*SMALL, *NUMPY)
     assert (result.code, result.err) == (0, "")
-    assert "2 × 1×17×23 from Fashion-MNIST test images, 10 classes; weights: xavier_uniform, seed 0" in result.words
+    assert "Fashion-MNIST test images: 2 × 1×17×23, 10 classes xavier_uniform weights, seed 0" in result.words
     row = next(line for line in result.out.splitlines() if line.strip().startswith(f"numpy {np.__version__}"))
     assert re.search(r"0\.\d{3} .* 0\.\d{3} .* 0\.\d{3} [\w.]+ .* 0\.\d{3} .* \d\.\d s +pass", row)
     assert "pass: numpy – the same GoogLeNet as the float64 reference." in result.words

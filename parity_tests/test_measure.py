@@ -109,8 +109,8 @@ def test_one_entry_beyond_its_own_bound_decides(
     assert measured.status is status
     assert measured.share == pytest.approx(share, rel=0.05)
     assert measured.index == index
-    assert measured.limit == pytest.approx(allowed)
-    assert measured.error == pytest.approx(share * allowed, rel=0.05)
+    assert measured.limit == pytest.approx(allowed, abs=0)
+    assert measured.error == pytest.approx(share * allowed, rel=0.05, abs=0)
     assert measured.actual == given(index, sign * share * allowed)[index]
     assert measured.desired == desired()[index]
     assert measured.beyond == (0 if share < 1 else pytest.approx(1 / desired().size))
@@ -148,7 +148,7 @@ def test_errors_are_taken_in_double_precision() -> None:
     third = np.array([1 / 3])
     measured = measure_limit("x", third.astype(np.float32), third, 1e-9, "float32")
     assert measured.status is Status.FAIL
-    assert measured.error == pytest.approx(abs(float(np.float32(1 / 3)) - 1 / 3))
+    assert measured.error == pytest.approx(abs(float(np.float32(1 / 3)) - 1 / 3), abs=0)
 
 
 # One limit for all entries

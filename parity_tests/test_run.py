@@ -72,13 +72,16 @@ EXPECTED = {
     "IsKilled": Expected(Status.ERROR, "shapes float32", f"was killed by SIGKILL; its last words: {LAST_WORDS}"),
     "Exits": Expected(Status.ERROR, "shapes float32", f"exit code 3; its last words: {LAST_WORDS}"),
     "ExitsAtOnce": Expected(Status.ERROR, "shapes float32", f"exit code 0; its last words: {LAST_WORDS}"),
-    "Floods": Expected(Status.ERROR, "weights float32", f"was killed by SIGKILL; its last words: {LAST_WORDS}"),
+    "Floods": Expected(Status.ERROR, "weights float32", "so on and so on and so on"),
     "GivesLists": Expected(Status.ERROR, "shapes float32", "gave a list for 'b1.conv'; expected a NumPy array"),
     "GivesTuple": Expected(Status.ERROR, "shapes float32", "gave a tuple; expected a dict"),
     "GivesObjects": Expected(Status.ERROR, "layers float32", "gave an array of object for 'output'"),
     "GivesTupleNames": Expected(Status.ERROR, "shapes float32", "under the name ('b1', 'conv')"),
     "GivesWrongShape": Expected(
         Status.FAIL, "shapes float32", "b5.pool has shape (2, 1024, 1, 1), expected (2, 1024)."
+    ),
+    "GivesScalars": Expected(
+        Status.FAIL, "layers float32", "b1.conv has shape (), expected (2, 64, 9, 12) (72 of 81 fail)."
     ),
     "GivesDoubles": Expected(
         Status.FAIL, "shapes float32", "b1.conv has dtype float64, expected float32 (81 of 81 fail)."
@@ -97,7 +100,9 @@ GOOD = ("Backend", "Talks", "ReturnsViews")
 @pytest.fixture(scope="module")
 def together() -> dict[str, BackendReport]:
     """Everybody in one run, the good ones last, when the others have done their worst."""
-    return judge(*map(subject, EXPECTED), Subject("Backend", NUMPY), subject("Talks"), subject("ReturnsViews"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONUNBUFFERED", raising=False)  # with it, last words would be heard by chance
+        return judge(*map(subject, EXPECTED), Subject("Backend", NUMPY), subject("Talks"), subject("ReturnsViews"))
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -107,7 +112,7 @@ def test_what_a_backend_did_is_reported(together: dict[str, BackendReport], name
     assert (backend.status, check.status) == (expected.status, expected.status)
     assert expected.words in check.message
     assert check.message.isprintable()
-    assert len(check.message) < 1000
+    assert len(check.message) < 1200
     assert 0 < backend.seconds < 120
 
 
@@ -156,6 +161,7 @@ def test_what_a_backend_cannot_do_is_skipped_and_no_pass() -> None:
     ]
     for check in skipped:
         assert "an inference engine has no gradients" in check.message
+    assert (report.status, report.exit_code) == (Status.PASS, 0), "what it can do, it does right"
 
 
 def test_gradients_of_the_wrong_form_are_an_error() -> None:
@@ -186,6 +192,7 @@ def test_a_module_that_cannot_be_imported_is_an_error_though_nobody_asked_for_it
 # Limits
 
 
+@pytest.mark.usefixtures("left_behind")  # which ends the heir
 def test_a_backend_that_does_not_finish_is_ended() -> None:
     start = time.monotonic()
     backends = judge(*map(subject, ("Hangs", "HangsDeaf", "LeavesHeir")), Subject("numpy", NUMPY), timeout=8)
@@ -197,6 +204,7 @@ def test_a_backend_that_does_not_finish_is_ended() -> None:
     assert_passes(backends["numpy"])
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_endless_time_is_no_limit() -> None:
     assert_passes(judge(Subject("numpy", NUMPY), timeout=float("inf"))["numpy"])
 
