@@ -13,6 +13,7 @@ import pytest
 import googlenet_np
 from googlenet_np import GOOGLENET, Backend, BuiltModel, GoogLeNetError, UnknownLayerError, WeightsError
 from googlenet_np.architecture import Concat
+from googlenet_np.backend import DType
 from googlenet_parity.checks import check_gradients, check_layers, check_outputs, check_shapes
 from googlenet_parity.ground_truth import GroundTruth
 from googlenet_parity.measure import measure_bound, measure_equal, measure_limit
@@ -74,14 +75,14 @@ def test_each_layer_stays_within_its_bound_in_float32(model32: BuiltModel, small
 @pytest.mark.parametrize("name", [name for name in LAYERS if ".p4_1" in name or name.endswith("pool")])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_pools_pad_with_minus_infinity(
-    request: pytest.FixtureRequest, small: GroundTruth, name: str, dtype: str
+    model32: BuiltModel, model64: BuiltModel, small: GroundTruth, name: str, dtype: DType
 ) -> None:
-    model: BuiltModel = request.getfixturevalue("model32" if dtype == "float32" else "model64")
+    model = model32 if dtype == "float32" else model64
     layer = GOOGLENET[name]
     inputs = -1 - np.random.default_rng(0).random((2, *small.shapes[layer.inputs[0]])).astype(dtype)
     desired = googlenet_np.layer(name, small.weights, inputs)
     if layer.kind == "max-pool":
-        assert_passes(measure_equal(name, model.layer(name, inputs), desired.astype(dtype), dtype))  # type: ignore[arg-type]
+        assert_passes(measure_equal(name, model.layer(name, inputs), desired.astype(dtype), dtype))
     else:
         np.testing.assert_allclose(model.layer(name, inputs), desired, rtol=1e-6)
 

@@ -187,8 +187,7 @@ def test_weights_and_images_of_ones_own(command: Command, tmp_path: Path) -> Non
         "--weights", tmp_path / "own.safetensors", "--images", tmp_path / "own.npy", *NUMPY, "--dtype", "float32"
     )
     assert result.code == 0
-    assert "2 × 3×5×11 from" in result.words
-    assert "6 classes" in result.words
+    assert ": 2 × 3×5×11, 6 classes" in result.words
 
 
 def test_a_folder_of_pictures(command: Command, tmp_path: Path) -> None:
@@ -197,7 +196,7 @@ def test_a_folder_of_pictures(command: Command, tmp_path: Path) -> None:
         Image.fromarray(pixels).save(tmp_path / f"{number}.png")
     result = command("--images", tmp_path, "--in-channels", 3, "--image-size", 8, 12, *NUMPY, "--dtype", "float32")
     assert result.code == 0
-    assert "3 × 3×8×12 from" in result.words
+    assert ": 3 × 3×8×12, 10 classes" in result.words
 
 
 # Files that it writes
