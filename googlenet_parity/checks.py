@@ -34,8 +34,9 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 FLOAT64_GATE = 1e-12
-"""Share of a tensor's largest entry by which float64 results may differ from the reference's. Right wirings agree to
-about 1e-15 and wrong ones differ by more than 1e-3, so it separates the two by orders of magnitude on both sides."""
+"""Share of a tensor's largest entry, or of a gradient's largest terms (:attr:`GroundTruth.gradient_scales`), by which
+float64 results may differ from the reference's. Right wirings agree to about 1e-15 and wrong ones differ by more than
+1e-3, so it separates the two by orders of magnitude on both sides."""
 
 
 def check_shapes(check: str, truth: GroundTruth, dtype: DType, activations: Mapping[str, Array]) -> CheckResult:

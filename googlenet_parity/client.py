@@ -41,6 +41,14 @@ LAST_BYTES = 1000
 """How much of what a process prints is kept for its last words."""
 
 
+LOWERED = 10
+"""The niceness of a worker that makes way for others."""
+
+# A process group of its own, so that Ctrl-C reaches the comparer alone, which then ends its workers. Not a session of
+# its own: Linux shares processor time among sessions first, and a process's priority counts within its session only.
+_OWN_GROUP: dict[str, Any] = {"process_group": 0} if sys.version_info >= (3, 11) else {"start_new_session": True}
+
+
 class BackendError(Exception):
     """A backend raised, died, or ran out of time; the message is a sentence with its last words."""
 
@@ -112,7 +120,7 @@ class Worker:
                 stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno()],
                 env=dict.fromkeys(THREAD_VARIABLES, str(threads)) | os.environ,
-                start_new_session=True,  # Ctrl-C reaches the comparer alone, which then ends its workers
+                **_OWN_GROUP,
             )
         self._socket = ours
         self._stream = ours.makefile("r", encoding="utf-8", newline="\n")
@@ -138,6 +146,11 @@ class Worker:
         with contextlib.suppress(OSError):  # a dead worker is noticed, and told of, by the reader
             self._socket.sendall(line.encode())
         return future
+
+    def make_way(self) -> None:
+        """Lowers the priority of the process, all its threads included."""
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PGRP, self._process.pid, LOWERED)
 
     def close(self) -> None:
         """Ends the process; calls that are still waiting get an error."""

@@ -88,7 +88,7 @@ def diagnose(
     local = truth.local(layer, dtype)
     bound = 0.0 if local.bound is None else local.bound.probable
     where = pattern(actual, local.output, bound)
-    if not actual.ndim or not np.isfinite(actual).all():
+    if not actual.ndim or not np.isfinite(actual).all() or _within(actual, local.output, bound):
         return Diagnosis(name, (), where)
     judge = _Judge(actual, dtype, truth.confidence(dtype))
     base = as_is(layer, truth.exact_weights, local.inputs.astype(np.float64))
@@ -100,6 +100,10 @@ def diagnose(
     if not explanations and actual.shape == local.output.shape:
         explanations = list(_samples(actual, local.output, bound))
     return Diagnosis(name, tuple(dict.fromkeys(explanations)), where)
+
+
+def _within(actual: Array, desired: Array, bound: Array | float) -> bool:
+    return actual.shape == desired.shape and bool((np.abs(actual - desired) <= bound).all())
 
 
 def pattern(actual: Array, desired: Array, bound: Array | float) -> str:

@@ -38,6 +38,10 @@ DIAGNOSED: dict[str, DType] = {"layers float32": "float32", "outputs float64": "
 """The checks whose first failure is looked into, and the precision in which its layer is called."""
 
 
+WIRING_SAMPLES = 8
+"""Images on which float64 is judged. It settles the wiring, which is the same for every image; in float32, where each
+image has roundings of its own, all of them are."""
+
 _SINGLE = tuple(layer for layer in GOOGLENET if not isinstance(layer, Concat))
 """The layers that compute something by themselves."""
 
@@ -140,29 +144,41 @@ def run_each(
             )
             stack.callback(worker.close)
             workers.append(worker)
+        for worker in workers:
+            worker.loaded.add_done_callback(partial(_make_way, worker, workers))
         for case in cases:
             yield _judge(case, [_Trial(*pair, listener) for pair in zip(subjects, workers, strict=True)])
             shelf.clear()
 
 
+def _make_way(worker: Worker, workers: Sequence[Worker], _: Future[Reply]) -> None:
+    """Who has loaded makes way as long as others load: whoever loads last decides how long a run takes."""
+    if not all(other.loaded.done() for other in workers):
+        worker.make_way()
+
+
 def _judge(case: Case, trials: Sequence[_Trial]) -> Report:
-    truth = GroundTruth(case.weights, case.images, case.labels, backends=max(1, len(trials)))
+    truths = {dtype: _truth(case, dtype, len(trials)) for dtype in case.dtypes}
     for trial in trials:
-        trial.ask_whole(truth, case.dtypes)
+        trial.ask_whole(truths)
     # What the reference must work out anyway it works out here, while the backends are at work.
-    if "float64" in case.dtypes:
-        truth.gradients  # noqa: B018
-    for trial in trials:
-        trial.ask_layers(truth, case.dtypes)
     backward: dict[str, LayerGradientTruth] = {}
-    if "float32" in case.dtypes:
-        for layer in _SINGLE:
-            backward[layer.name] = layer_gradient_truth(truth, layer, "float32")
+    if truth := truths.get("float32"):
+        for trial in trials:
+            trial.ask_layers(truth)
+        backward = {layer.name: layer_gradient_truth(truth, layer, "float32") for layer in _SINGLE}
         for trial in trials:
             trial.ask_layer_gradients(backward)
         truth.noise_floor("float32")
-    reports = {trial: trial.report(truth, backward, case.dtypes) for trial in _as_answered(trials)}
+    if truth := truths.get("float64"):
+        truth.gradients  # noqa: B018
+    reports = {trial: trial.report(truths, backward) for trial in _as_answered(trials)}
     return Report(tuple(reports[trial] for trial in trials), case.settings, environment())
+
+
+def _truth(case: Case, dtype: DType, backends: int) -> GroundTruth:
+    images = slice(WIRING_SAMPLES if dtype == "float64" else None)
+    return GroundTruth(case.weights, case.images[images], case.labels[images], backends=max(1, backends))
 
 
 def environment() -> dict[str, Any]:
@@ -202,9 +218,9 @@ class _Trial:
         """The call that is answered last: a worker answers in order."""
         return list(self._calls.values())[-1]
 
-    def ask_whole(self, truth: GroundTruth, dtypes: Sequence[DType]) -> None:
+    def ask_whole(self, truths: Mapping[DType, GroundTruth]) -> None:
         """Makes the calls that need nothing of the reference."""
-        for dtype in dtypes:
+        for dtype, truth in truths.items():
             self._call("build", dtype, truth.weights)
             self._call("activations", dtype, {"images": truth.images})
             if dtype == "float64":
@@ -212,9 +228,9 @@ class _Trial:
             else:
                 self._call("predict", dtype, {"images": truth.images})
 
-    def ask_layers(self, truth: GroundTruth, dtypes: Sequence[DType]) -> None:
+    def ask_layers(self, truth: GroundTruth) -> None:
         """Makes the calls that feed each layer the reference's own input."""
-        for layer in _SINGLE if "float32" in dtypes else ():
+        for layer in _SINGLE:
             self._call("layer", "float32", {"inputs": truth.inputs(layer, "float32")}, name=layer.name)
 
     def ask_layer_gradients(self, backward: Mapping[str, LayerGradientTruth]) -> None:
@@ -223,9 +239,7 @@ class _Trial:
             arrays = {"inputs": truth.inputs, "cotangent": truth.cotangent}
             self._call("layer_gradients", "float32", arrays, name=name)
 
-    def report(
-        self, truth: GroundTruth, backward: Mapping[str, LayerGradientTruth], dtypes: Sequence[DType]
-    ) -> BackendReport:
+    def report(self, truths: Mapping[DType, GroundTruth], backward: Mapping[str, LayerGradientTruth]) -> BackendReport:
         """The verdict on all answers."""
         versions: dict[str, str] = {}
         try:
@@ -236,22 +250,22 @@ class _Trial:
         except BackendError as error:
             results = [CheckResult("load", Status.ERROR, str(error))]
         else:
-            results = [result for dtype in dtypes for result in self._check(truth, backward, dtype)]
+            results = [result for dtype, truth in truths.items() for result in self._check(truth, backward, dtype)]
             if self.subject.required and all(result.status is Status.SKIPPED for result in results):
                 reason = f"{self.subject.name} was asked for, and cannot do anything that these checks need."
                 results.append(CheckResult("abilities", Status.ERROR, reason))
-        diagnosis = self._diagnose(truth, results)
+        diagnosis = self._diagnose(truths, results)
         # The callbacks and this trial hold each other; without the answers, a next case finds their memory free.
         self._calls.clear()
         return BackendReport(self.subject.name, versions, tuple(results), self._seconds, diagnosis)
 
-    def _diagnose(self, truth: GroundTruth, results: Sequence[CheckResult]) -> Diagnosis | None:
+    def _diagnose(self, truths: Mapping[DType, GroundTruth], results: Sequence[CheckResult]) -> Diagnosis | None:
         """What is the matter with the first layer that fails by itself: in float32, else in float64."""
         for check, dtype in DIAGNOSED.items():
             failure = next((result.first_failure for result in results if result.check == check), None)
             if failure is not None:
                 with suppress(BackendError, KeyError, ValueError):  # then the failure's own sentence must do
-                    return self._explain(truth, GOOGLENET[failure.name], dtype)
+                    return self._explain(truths[dtype], GOOGLENET[failure.name], dtype)
         return None
 
     def _explain(self, truth: GroundTruth, layer: Layer, dtype: DType) -> Diagnosis:

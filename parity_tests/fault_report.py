@@ -10,12 +10,12 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
+from googlenet_np.backend import DType
 from googlenet_np.images import sample_images
 from googlenet_np.weights import init_weights
 from googlenet_parity.run import Case, Subject, run
@@ -25,7 +25,7 @@ from parity_tests.soundness import installed
 
 __all__ = ["Outcome", "batches", "judge", "main"]
 
-BATCH = 14
+BATCH = 15
 """Faults judged side by side. They share one reference, which takes as long as judging half a dozen of them."""
 
 LOCAL_FIRST = ("weights", "layers", "layer gradients", "shapes", "outputs", "gradients", "prediction", "end to end")
@@ -88,12 +88,10 @@ class Outcome:
 
 
 def batches(faults: Sequence[Fault] = FAULTS) -> list[tuple[Fault, ...]]:
-    """Faults that are judged side by side: of one framework, and in one case."""
-    kinds: dict[tuple[Any, ...], list[Fault]] = {}
+    """Faults that are judged side by side: of one framework, and in the same precisions."""
+    kinds: dict[tuple[str, tuple[DType, ...]], list[Fault]] = {}
     for fault in faults:
-        # Float64 takes NumPy backends half their time; frameworks take longer to start again.
-        apart = fault.dtypes if fault.framework == "numpy" else ()
-        kinds.setdefault((fault.framework, fault.num_classes, apart), []).append(fault)
+        kinds.setdefault((fault.framework, fault.dtypes), []).append(fault)
     return [tuple(kind[start : start + BATCH]) for kind in kinds.values() for start in range(0, len(kind), BATCH)]
 
 
@@ -103,8 +101,7 @@ def judge(batch: Sequence[Fault]) -> Iterator[Outcome]:
     def make_case() -> Case:
         # Even sizes, at which "same" pads asymmetrically, and three channels, to be reversed.
         images, labels = sample_images(3, image_size=(40, 56), in_channels=3)
-        weights = init_weights(0, in_channels=3, num_classes=batch[0].num_classes)
-        return Case(weights, images, labels, max((fault.dtypes for fault in batch), key=len))
+        return Case(init_weights(0, in_channels=3), images, labels, batch[0].dtypes)
 
     report = run(make_case, [Subject(fault.name, fault.target, required=True) for fault in batch])
     for fault, backend in zip(batch, report.backends, strict=True):

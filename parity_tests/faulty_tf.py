@@ -36,7 +36,7 @@ class BiasDropped(backend.Backend):
 
 
 class MisreadImages(backend.Backend):
-    """Images come in as NCHW, and their memory is taken for NHWC."""
+    """What comes in is NCHW, and its memory is taken for NHWC."""
 
     def build(self, weights: Weights, dtype: DType) -> backend.TFModel:
         return _Misreading(_model(weights, dtype))
@@ -55,8 +55,14 @@ class _Misreading(backend.TFModel):
     def activations(self, images: Array) -> dict[str, Array]:
         return super().activations(_misread(images))
 
+    def layer(self, name: str, inputs: Array) -> Array:
+        return super().layer(name, _misread(inputs))
+
     def gradients(self, images: Array, labels: Array) -> Gradients:
         return super().gradients(_misread(images), labels)
+
+    def layer_gradients(self, name: str, inputs: Array, cotangent: Array) -> LayerGradients:
+        return super().layer_gradients(name, _misread(inputs), cotangent)
 
     def predict(self, images: Array) -> Array:
         return super().predict(_misread(images))
@@ -79,9 +85,11 @@ class _CastBack(backend.TFModel):
         return super().predict(images).astype(np.float32)
 
 
-def _misread(images: Array) -> Array:
-    n, c, h, w = images.shape
-    return nhwc_to_nchw(np.ascontiguousarray(images).reshape(n, h, w, c))
+def _misread(array: Array) -> Array:
+    if array.ndim == 2:
+        return array
+    n, c, h, w = array.shape
+    return nhwc_to_nchw(np.ascontiguousarray(array).reshape(n, h, w, c))
 
 
 def _model(weights: Weights, policy: str) -> GoogLeNet:

@@ -59,13 +59,6 @@ class WeightsSwapped(backend.Backend):
         return _SwappedBack(_model(_swapped(weights), dtype))
 
 
-class PredictsInBFloat16(backend.Backend):
-    """The fast path alone runs under autocast."""
-
-    def build(self, weights: Weights, dtype: DType) -> backend.TorchModel:
-        return _Autocast(_model(weights, dtype))
-
-
 class _BFloat16Conv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         x = x.bfloat16()
@@ -85,19 +78,6 @@ class _InceptionWithoutReLU(Inception):
 class _SwappedBack(backend.TorchModel):
     def export_weights(self) -> dict[str, Array]:
         return _swapped(super().export_weights())
-
-
-class _Autocast(backend.TorchModel):
-    def __init__(self, model: GoogLeNet) -> None:
-        super().__init__(model)
-        self._whole_model = model
-
-    @torch.inference_mode()
-    def predict(self, images: Array) -> Array:
-        x = torch.tensor(images)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits: Array = self._whole_model(x).float().numpy()
-        return logits
 
 
 def _swapped(weights: Weights) -> dict[str, Array]:

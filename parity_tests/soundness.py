@@ -26,8 +26,8 @@ from parity_tests.backends import FRAMEWORKS
 
 __all__ = ["alarms", "draw_case", "installed", "main", "reports"]
 
-SEEDS_PER_PROCESS = 25
-"""After so many cases the frameworks start afresh: what they keep of models that are gone adds up."""
+SEEDS_PER_PROCESS = 10
+"""After so many cases the frameworks start afresh: what they keep of models that are gone is up to 80 MB a case."""
 
 
 def draw_case(seed: int) -> Case:
