@@ -4,10 +4,10 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup parity test lint format bench wheel clean
+.PHONY: help setup parity test lint format bench soundness faults wheel clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # PYTHON counts where it is named; otherwise python3 makes .venv, and one that is there already is as good.
 setup: ## make .venv and install everything, or bring it up to date (the others do this by themselves)
@@ -34,6 +34,12 @@ bench: setup ## run the benchmarks
 	@set -e; for benchmark in $$(grep -l '^if __name__' benchmarks/*.py); do \
 		echo "== $$benchmark"; $(BIN)/python "$$benchmark"; \
 	done
+
+soundness: setup ## 200 fault-free seeds in all backends, and how many alarms they raise
+	@$(BIN)/python -m parity_tests.soundness $(ARGS)
+
+faults: setup ## every injected fault, and whether it is caught, located and named
+	@$(BIN)/python -m parity_tests.fault_report $(ARGS)
 
 wheel: setup ## build the wheel and the source archive into dist/
 	@$(BIN)/python -m build

@@ -23,7 +23,7 @@ from googlenet_np.weights import check_weights, weights_like
 from googlenet_tf.model import GoogLeNet
 from googlenet_tf.weights import canonical_array, export_weights, import_weights, named_layer, named_variables
 
-__all__ = ["Backend", "TFModel"]
+__all__ = ["Backend", "SamePadding", "TFModel"]
 
 Array = npt.NDArray[Any]
 
@@ -56,6 +56,13 @@ class Backend:
         model = GoogLeNet(num_classes, in_channels, self._padding, dtype=check_dtype(dtype))
         import_weights(model, weights)
         return TFModel(model)
+
+
+class SamePadding(Backend):
+    """TensorFlow as the source document has it, padded by Keras: a backend that differs, and that a lesson can run."""
+
+    def __init__(self) -> None:
+        super().__init__("same")
 
 
 class TFModel:

@@ -259,7 +259,7 @@ FAULTS: tuple[Fault, ...] = (
         "b2.conv1",
         "(out, in) swapped",
         lambda at: Changed(at, weight=lambda weight: weight.swapaxes(0, 1)),
-        "(out, in)",
+        "(out, in) swapped",
     ),
     # The order of channels, and the layout of activations
     *_at("b1.conv", "BGR", lambda at: Changed(at, inputs=lambda x: x[:, ::-1]), "(BGR for RGB)"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,13 +70,21 @@ def test_an_alarm_is_told_and_counted(capsys: pytest.CaptureFixture[str], monkey
     assert "holds nan" in printed
 
 
-def test_cases_in_one_process_are_judged_as_in_processes_of_their_own() -> None:
-    cases = [replace(draw_case(seed), dtypes=("float32",)) for seed in (113, 0)]
-    together = list(run_each(cases, [NUMPY]))
+def test_cases_in_one_process_are_judged_as_in_processes_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cases = [replace(draw_case(seed), dtypes=("float32",)) for seed in (0, 113, 0)]
+    together, room = [], []
+    for report in run_each(cases, [NUMPY]):
+        together.append(report)
+        room.append(sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file()))
     alone = [run(lambda case=case: case, [NUMPY]) for case in cases]  # type: ignore[misc]
     for one, other in zip(together, alone, strict=True):
         assert one.settings == other.settings
         assert one.backends[0].checks == other.backends[0].checks
+    assert room[0] == room[2], "the files of a case stay behind"
+    assert list(tmp_path.iterdir()) == []
 
 
 # The trap
