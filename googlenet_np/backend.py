@@ -6,7 +6,8 @@ class that is called without arguments. Importing the module that holds it impor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -14,9 +15,23 @@ import numpy.typing as npt
 
 from googlenet_np.errors import OptionError
 
-__all__ = ["DTYPES", "Backend", "BuiltModel", "DType", "Gradients", "LayerGradients", "check_dtype"]
+__all__ = [
+    "DTYPES",
+    "Backend",
+    "Batch",
+    "BuiltModel",
+    "DType",
+    "Gradients",
+    "Hyperparameters",
+    "LayerGradients",
+    "Listener",
+    "OptimizerState",
+    "Step",
+    "check_dtype",
+]
 
 Array = npt.NDArray[Any]
+Batch = tuple[Array, Array]
 DType = Literal["float32", "float64"]
 DTYPES: tuple[DType, ...] = ("float32", "float64")
 
@@ -47,6 +62,77 @@ class LayerGradients(NamedTuple):
     inputs: Array
 
 
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Of stochastic gradient descent on the mean cross-entropy of a batch, equal in meaning in every framework.
+
+    With the gradient ``g`` of the loss by a parameter ``w``, a step is
+
+        v ← momentum · v + g + weight_decay · w,    w ← w − lr · v
+
+    (Polyak's heavy ball, v = 0 at first; weight decay is the gradient of weight_decay/2 · |w|², of biases as well, and
+    not part of the loss that is reported). Label smoothing (Szegedy et al., arXiv 1512.00567, section 7) trains for
+    1 − label_smoothing of the label plus label_smoothing / num_classes of every class.
+
+    Each number is rounded to float32, as Keras and MXNet keep it, so that all frameworks mean the same one.
+
+    Raises:
+        OptionError: A number is out of its range.
+    """
+
+    lr: float = 0.1
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        highest = {"lr": float("inf"), "momentum": 1.0, "weight_decay": float("inf"), "label_smoothing": 1.0}
+        for name, limit in highest.items():
+            given = getattr(self, name)
+            value = float(np.float32(given))
+            if not 0 <= value < limit or (name == "lr" and not value):
+                floor = "above 0" if name == "lr" else "0 or more"
+                upper = "" if limit == float("inf") else f" and under {limit:g}"
+                raise OptionError(f"{name} is {given}; expected a finite number, {floor}{upper}.")
+            object.__setattr__(self, name, value)
+
+
+class Step(NamedTuple):
+    """What one step of training saw before it changed the weights.
+
+    Attributes:
+        loss: Cross-entropy with the smoothed labels, mean over the batch, in nats.
+        accuracy: Share of the batch whose largest logit is the label's.
+    """
+
+    loss: float
+    accuracy: float
+
+
+Listener = Callable[[Step], None]
+
+
+class OptimizerState(NamedTuple):
+    """What SGD with momentum carries from step to step: ``v = scale · array`` of :class:`Hyperparameters`' formula.
+
+    PyTorch keeps v itself (scale 1). Keras and MXNet keep the last change of the weights, −lr · v (scale −1 / lr). As
+    the scale tells them apart, a state goes back into its own framework bit for bit, and into another by a factor.
+
+    Attributes:
+        arrays: By canonical parameter name, in canonical layout; empty without momentum.
+        scale: The factor.
+    """
+
+    arrays: dict[str, Array]
+    scale: float
+
+    def scaled(self, scale: float) -> dict[str, Array]:
+        """The arrays for a framework whose scale is ``scale``: as they are, if it is the same."""
+        if scale == self.scale:
+            return self.arrays
+        return {name: array * array.dtype.type(self.scale / scale) for name, array in self.arrays.items()}
+
+
 @runtime_checkable
 class BuiltModel(Protocol):
     """A network with its weights in place, in one dtype. Every array is NCHW, (N, C) behind the global pool.
@@ -75,6 +161,25 @@ class BuiltModel(Protocol):
 
     def predict(self, images: Array) -> Array:
         """Logits (N, num_classes) of ``images`` (N, C, H, W), by the fastest path that the framework has."""
+        ...
+
+    def train(
+        self,
+        batches: Iterable[Batch],
+        hyperparameters: Hyperparameters,
+        *,
+        state: OptimizerState | None = None,
+        listener: Listener | None = None,
+    ) -> OptimizerState:
+        """One step of the framework's own training loop for each batch, and the optimiser's state after the last.
+
+        Args:
+            batches: Images (N, C, H, W) in the model's dtype and labels (N,) integer; N may differ from batch to batch.
+            hyperparameters: Of the optimiser and the loss.
+            state: What the optimiser starts from; by default what the last call of the same hyperparameters left, and
+                zero at first.
+            listener: Is told of every step.
+        """
         ...
 
     def export_weights(self) -> dict[str, Array]:

@@ -6,7 +6,15 @@ so a command line can print it alone, without a traceback.
 
 from __future__ import annotations
 
-__all__ = ["FileError", "GoogLeNetError", "ImagesError", "OptionError", "UnknownLayerError", "WeightsError"]
+__all__ = [
+    "DataError",
+    "FileError",
+    "GoogLeNetError",
+    "ImagesError",
+    "OptionError",
+    "UnknownLayerError",
+    "WeightsError",
+]
 
 
 class GoogLeNetError(ValueError):
@@ -23,6 +31,10 @@ class WeightsError(GoogLeNetError):
 
 class FileError(GoogLeNetError):
     """A file cannot be read as what it should be, or cannot be written."""
+
+
+class DataError(GoogLeNetError):
+    """A data set is neither on this machine nor can it be downloaded."""
 
 
 class ImagesError(GoogLeNetError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from googlenet_np.architecture import check_count, check_image_size
+from googlenet_np.backend import Batch
 from googlenet_np.errors import FileError, ImagesError
 from googlenet_np.layout import nhwc_to_nchw
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["check_images", "check_labels", "load_images", "sample_images"]
+__all__ = ["check_images", "check_labels", "checked_batches", "image_files", "load_images", "sample_images"]
 
 Array = npt.NDArray[Any]
 
@@ -56,13 +58,10 @@ def sample_images(
     Raises:
         OptionError: A count or a size is not a whole number of 1 or more.
     """
-    from PIL import Image
-
     check_count("batch_size", batch_size)
     check_count("in_channels", in_channels)
     check_image_size(image_size)
-    with Image.open(SAMPLE_SHEET_FILE) as sheet:
-        samples = np.stack([_pixels(tile, image_size) for tile in _tiles(sheet)])  # 16 x H x W
+    samples = prepare_images(_tiles(), image_size)[:, 0]  # 16 x H x W
     labels = np.array(json.loads(SAMPLE_LABELS_FILE.read_text(encoding="utf-8"))["labels"], np.int64)
 
     count = len(samples)
@@ -101,6 +100,39 @@ def load_images(path: str | os.PathLike[str], *, image_size: tuple[int, int] = (
     except ImagesError as error:
         raise ImagesError(f"'{path}': {error}") from None
     return images
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The files that :func:`load_images` reads of a folder, in its order.
+
+    Raises:
+        FileError: It cannot be read, or there are none.
+    """
+    try:
+        files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
+    except OSError as error:
+        raise FileError(f"Cannot read the folder '{folder}': {error.strerror or error}.") from None
+    if not files:
+        raise FileError(f"The folder '{folder}' holds no image files.")
+    return files
+
+
+def prepare_images(images: npt.NDArray[np.uint8], image_size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Grey images as a network takes them: resized by Pillow's bilinear filter, as bytes, then divided by 255.
+
+    Args:
+        images: (N, h, w), uint8; N may be 0.
+        image_size: The new height and width.
+
+    Returns:
+        (N, 1, H, W), float32 in [0, 1], contiguous.
+    """
+    from PIL import Image
+
+    prepared = np.empty((len(images), 1, *image_size), np.float32)
+    for image, place in zip(images, prepared, strict=True):
+        place[0] = _pixels(Image.fromarray(image), image_size)
+    return prepared
 
 
 def check_images(images: Array, in_channels: int | None = None) -> None:
@@ -155,14 +187,41 @@ def check_labels(labels: Array, batch_size: int, num_classes: int) -> None:
         raise ImagesError(f"Label {where[0]} is {labels[where]}; expected 0 to {num_classes - 1}.")
 
 
+def checked_batches(
+    batches: Iterable[Batch], in_channels: int, num_classes: int, dtype: npt.DTypeLike
+) -> Iterator[Batch]:
+    """Batches as a training loop takes them, each checked when its turn comes.
+
+    Args:
+        batches: Images (N, C, H, W) and labels (N,).
+        in_channels: The C that they must have.
+        num_classes: Logits of the network.
+        dtype: Of its arithmetic.
+
+    Yields:
+        Images in ``dtype`` and labels, int64; contiguous and writeable: new arrays only where the caller's are not so.
+
+    Raises:
+        ImagesError: As of :func:`check_images` and :func:`check_labels`.
+    """
+    for images, labels in batches:
+        check_images(images, in_channels)
+        check_labels(labels, len(images), num_classes)
+        yield np.require(images, dtype, ["C", "W"]), np.require(labels, np.int64, ["C", "W"])
+
+
 def _first(mask: Array) -> tuple[int, ...]:
     """The first position, in row-major order, where ``mask`` is true."""
     return tuple(int(axis) for axis in np.unravel_index(int(mask.argmax()), mask.shape))
 
 
-def _tiles(sheet: Image.Image) -> list[Image.Image]:
-    corners = [TILE_SIDE * row for row in range(SHEET_SIDE)]
-    return [sheet.crop((left, top, left + TILE_SIDE, top + TILE_SIDE)) for top in corners for left in corners]
+def _tiles() -> npt.NDArray[np.uint8]:
+    """The sixteen samples as they are, 16 x 28 x 28."""
+    from PIL import Image
+
+    with Image.open(SAMPLE_SHEET_FILE) as sheet:
+        rows = np.asarray(sheet).reshape(SHEET_SIDE, TILE_SIDE, SHEET_SIDE, TILE_SIDE)
+    return rows.swapaxes(1, 2).reshape(SHEET_SIDE**2, TILE_SIDE, TILE_SIDE)
 
 
 def _pixels(image: Image.Image, image_size: tuple[int, int]) -> npt.NDArray[np.float32]:
@@ -178,13 +237,8 @@ def _load_folder(folder: Path, image_size: tuple[int, int], in_channels: int) ->
         raise ImagesError(
             f"Image files give 1 channel (grey) or 3 (RGB), not {in_channels}; give the images of '{folder}' as .npy."
         )
-    try:
-        files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
-    except OSError as error:
-        raise FileError(f"Cannot read the folder '{folder}': {error.strerror or error}.") from None
-    if not files:
-        raise FileError(f"The folder '{folder}' holds no image files.")
-    images = np.stack([_load_image(file, image_size, "L" if in_channels == 1 else "RGB") for file in files])
+    mode = "L" if in_channels == 1 else "RGB"
+    images = np.stack([_load_image(file, image_size, mode) for file in image_files(folder)])
     return images[:, None] if in_channels == 1 else np.ascontiguousarray(nhwc_to_nchw(images))
 
 

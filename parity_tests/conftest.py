@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+from pathlib import Path
 
 import pytest
 
 from googlenet_np.backend import Backend
+from googlenet_np.errors import DataError
+from googlenet_np.fashion_mnist import find_fashion_mnist
 from parity_tests.backends import BACKENDS, VARIABLE, installed_versions, load, required
 
 # OpenMP's threads spin while they wait for each other. Where two processes share two cores, as under pytest-xdist,
@@ -44,3 +47,12 @@ def _header() -> list[str]:
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Each backend in turn, as ``googlenet_parity.backends`` would give it."""
     return load(request.param)
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist() -> Path:
+    """The folder of the real Fashion-MNIST files; a test that asks for it is skipped where they are not."""
+    try:
+        return find_fashion_mnist(download=False)
+    except DataError as error:
+        pytest.skip(f"needs Fashion-MNIST (Debian's package dataset-fashion-mnist): {error}")

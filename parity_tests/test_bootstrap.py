@@ -379,7 +379,7 @@ class TestAgreement:
         assert ("tensorflow" in names) != ("tensorflow-cpu" in names)
         assert "torch" in names
 
-    @pytest.mark.parametrize("extra", ["torch", "tf", "tf-cpu", "mx", "report"])
+    @pytest.mark.parametrize("extra", ["torch", "tf", "tf-cpu", "mx", "data", "report"])
     def test_the_extra_all_asks_for_what_each_extra_asks(self, project: dict[str, Any], extra: str) -> None:
         extras = project["optional-dependencies"]
         every = {line.partition(";")[0].strip() for line in extras["all"]}

@@ -2,45 +2,27 @@
 
     python tools/make_sample_images.py [FOLDER]
 
-FOLDER holds ``t10k-images-idx3-ubyte.gz`` and ``t10k-labels-idx1-ubyte.gz``; Debian's package
-``dataset-fashion-mnist`` puts them in /usr/share/datasets/fashion-mnist, the default. The format is IDX: a header of
-big-endian 32-bit numbers (magic number, then each axis' length), then bytes in row-major order.
+FOLDER holds the four files of Fashion-MNIST; without it they are found, or downloaded, as for a training.
 
 The rule: the first test image of each of the ten classes and the six earliest others, in the test set's own order.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from googlenet_np.fashion_mnist import CLASSES, load_fashion_mnist
 from googlenet_np.images import SAMPLE_LABELS_FILE, SAMPLE_SHEET_FILE, SHEET_SIDE, TILE_SIDE
 
-DEFAULT_FOLDER = "/usr/share/datasets/fashion-mnist"
-CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
 
-
-def main(folder: str = DEFAULT_FOLDER) -> None:
-    images = read_idx(Path(folder) / "t10k-images-idx3-ubyte.gz")  # 10000 x 28 x 28
-    labels = read_idx(Path(folder) / "t10k-labels-idx1-ubyte.gz")  # 10000
+def main(folder: str | None = None) -> None:
+    images, labels = load_fashion_mnist("test", folder)  # 10000 x 28 x 28, 10000
     chosen = choose(labels, SHEET_SIDE**2)
 
     # Rows of tiles, each tile's own rows, columns of tiles, each tile's own columns: the sheet in row-major order.
@@ -57,16 +39,6 @@ def main(folder: str = DEFAULT_FOLDER) -> None:
     }
     lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in record.items())
     SAMPLE_LABELS_FILE.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
-
-
-def read_idx(path: Path) -> npt.NDArray[np.uint8]:
-    """The bytes of a gzipped IDX file of unsigned bytes, in the shape that its header names."""
-    content = gzip.decompress(path.read_bytes())
-    unsigned_byte, rank = content[2], content[3]
-    if content[:2] != b"\0\0" or unsigned_byte != 0x08:
-        raise SystemExit(f"{path} is no IDX file of unsigned bytes.")
-    shape = np.frombuffer(content, ">u4", count=rank, offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
 
 
 def choose(labels: npt.NDArray[Any], count: int) -> list[int]:
