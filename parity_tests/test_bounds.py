@@ -17,6 +17,7 @@ from googlenet_np import GOOGLENET, init_weights, sample_images
 from googlenet_np.architecture import Layer
 from googlenet_np.backend import DTYPES, DType
 from googlenet_np.reference import layer as compute_layer
+from googlenet_np.reference import layer_gradients
 from googlenet_parity.bounds import (
     FALSE_ALARM,
     UNIT_ROUNDOFF,
@@ -28,6 +29,7 @@ from googlenet_parity.bounds import (
     sum_length,
 )
 from googlenet_parity.ground_truth import GroundTruth
+from googlenet_parity.layer_gradients import layer_gradient_truth
 from googlenet_parity.measure import measure_bound
 from googlenet_parity.verdict import Status
 
@@ -220,6 +222,7 @@ def test_flush_takes_subnormals_and_nothing_else() -> None:
 # That they are tight on the network's own layers
 
 SUMMING = [layer for layer in GOOGLENET if layer.kind in ("conv", "dense")]
+ALONE = [layer for layer in GOOGLENET if layer.kind != "concat"]
 
 
 @functools.cache
@@ -257,6 +260,25 @@ def test_float32_is_within_the_bound_and_anything_less_is_not(layer: Layer) -> N
     assert measured[11].share > 2
     assert measured[8].status is Status.FAIL, "bfloat16 inputs"
     assert measured[8].share > 15
+
+
+@pytest.mark.parametrize("layer", ALONE, ids=[layer.name for layer in ALONE])
+def test_float32_gradients_are_within_their_bounds_and_anything_less_is_not(layer: Layer) -> None:
+    """Only the cotangent is rounded to fewer digits: it enters every gradient, and decides no sign."""
+    backward = layer_gradient_truth(truth(), layer, "float32")
+    measured = {}
+    for digits in (24, 11, 8):
+        cotangent = rounded(backward.cotangent, digits)
+        given = layer_gradients(layer.name, truth().weights, backward.inputs, cotangent, dtype="float32")
+        gradients = {**given.weights, "inputs": given.inputs}
+        assert gradients.keys() == backward.gradients.keys()
+        measured[digits] = [
+            measure_bound(key, gradients[key], *own, "float32") for key, own in backward.gradients.items()
+        ]
+    assert {found.status for found in measured[24]} == {Status.PASS}
+    assert min(found.share for found in measured[11]) > 1, "TensorFloat-32 cotangents"
+    assert {found.status for found in measured[8]} == {Status.FAIL}, "bfloat16 cotangents"
+    assert min(found.share for found in measured[8]) > 8
 
 
 @settings(deadline=None, max_examples=10)
