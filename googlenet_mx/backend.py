@@ -10,7 +10,7 @@ environment says in ``OMP_NUM_THREADS`` or ``MXNET_OMP_MAX_THREADS``) and cannot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from operator import attrgetter
@@ -22,12 +22,22 @@ import numpy.typing as npt
 from mxnet import autograd, gluon
 
 from googlenet_mx.model import GoogLeNet
+from googlenet_mx.training import Training
 from googlenet_mx.weights import as_ndarray, export_weights, import_weights, named_parameters
 from googlenet_np.architecture import GOOGLENET, GlobalAvgPool2d
-from googlenet_np.backend import DType, Gradients, LayerGradients, check_dtype
+from googlenet_np.backend import (
+    Batch,
+    DType,
+    Gradients,
+    Hyperparameters,
+    LayerGradients,
+    Listener,
+    OptimizerState,
+    check_dtype,
+)
 from googlenet_np.errors import ImagesError
-from googlenet_np.images import check_images, check_labels
-from googlenet_np.weights import check_weights, weights_like
+from googlenet_np.images import check_images, check_labels, checked_batches
+from googlenet_np.weights import check_state, check_weights, weights_like
 
 __all__ = ["Backend", "MXNetModel"]
 
@@ -69,6 +79,7 @@ class MXNetModel:
 
     def __init__(self, model: GoogLeNet) -> None:
         self._model = model
+        self._training: Training | None = None
         self._dtype = np.dtype(model.fc.weight.dtype)
 
     def activations(self, images: Array) -> dict[str, Array]:
@@ -112,6 +123,31 @@ class MXNetModel:
 
     def predict(self, images: Array) -> Array:
         return _array("fc", self._hybridized(self._images(images)))
+
+    def train(
+        self,
+        batches: Iterable[Batch],
+        hyperparameters: Hyperparameters,
+        *,
+        state: OptimizerState | None = None,
+        listener: Listener | None = None,
+    ) -> OptimizerState:
+        if self._training is None or self._training.hyperparameters != hyperparameters:
+            self._training = self.training(hyperparameters)
+        classes, channels = self._model.fc.weight.shape[0], named_parameters(self._model)["b1.conv.weight"].shape[1]
+        if state is not None:
+            check_state(state, channels, classes)
+            self._training.import_state(state)
+        self._model.hybridize(static_alloc=True, static_shape=True)
+        try:
+            self._training.train(checked_batches(batches, channels, classes, self._dtype), listener)
+        finally:
+            self._model.hybridize(False)  # open to hooks again
+        return self._training.export_state()
+
+    def training(self, hyperparameters: Hyperparameters) -> Training:
+        """A new training of this model."""
+        return Training(self._model, hyperparameters)
 
     def export_weights(self) -> dict[str, Array]:
         return export_weights(self._model)

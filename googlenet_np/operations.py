@@ -153,23 +153,30 @@ def dense_backward(x: Array, weight: Array, cotangent: Array) -> tuple[Array, Ar
     return in_out_to_out_in(x.T @ cotangent), cotangent.sum(axis=0), cotangent @ weight
 
 
-def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
+def softmax_cross_entropy(logits: Array, labels: Array, label_smoothing: float = 0.0) -> tuple[Array, Array]:
     """Cross-entropy of the softmax, per sample (not averaged), and its gradient by the logits.
 
     Args:
         logits: (N, K).
         labels: (N,) whole numbers under K.
+        label_smoothing: ε of the target (1 − ε) · one-hot + ε / K.
 
     Returns:
-        Losses (N,) in nats, and softmax(logits) minus the one-hot labels (N, K).
+        Losses (N,) in nats, and softmax(logits) minus the target (N, K).
     """
     shifted = logits - logits.max(axis=1, keepdims=True)
     exponentials = np.exp(shifted)
     sums = exponentials.sum(axis=1, keepdims=True)
     picked = np.arange(len(logits)), labels
     gradient = exponentials / sums
-    losses = np.log(sums[:, 0]) - shifted[picked]
+    log_sums = np.log(sums[:, 0])
+    losses = log_sums - shifted[picked]
     gradient[picked] -= 1
+    if label_smoothing:
+        classes = logits.shape[1]
+        losses = (1 - label_smoothing) * losses + label_smoothing * (log_sums - shifted.mean(axis=1))
+        gradient[picked] += label_smoothing
+        gradient -= label_smoothing / classes
     return losses, gradient
 
 

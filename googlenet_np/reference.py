@@ -7,7 +7,7 @@ Float64 by default; the same code runs in float32. A batch is worked through in 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,9 +31,19 @@ from googlenet_np.errors import ImagesError
 from googlenet_np.images import check_images, check_labels
 from googlenet_np.weights import check_weights, weights_like
 
-__all__ = ["activate", "before_activation", "forward", "forward_and_gradients", "gradients", "layer", "layer_gradients"]
+__all__ = [
+    "Perturb",
+    "activate",
+    "before_activation",
+    "forward",
+    "forward_and_gradients",
+    "gradients",
+    "layer",
+    "layer_gradients",
+]
 
 Array = npt.NDArray[Any]
+Perturb = Callable[[Layer, Sequence[Array], Array], Array]
 
 CHUNK_BYTES = 128 << 20
 """Activations held at once, in bytes. Larger chunks are no faster: each layer's data have left the cache anyway."""
@@ -70,7 +80,14 @@ def forward(
     return kept
 
 
-def gradients(weights: Mapping[str, Array], images: Array, labels: Array, *, dtype: str = "float64") -> Gradients:
+def gradients(
+    weights: Mapping[str, Array],
+    images: Array,
+    labels: Array,
+    *,
+    dtype: str = "float64",
+    label_smoothing: float = 0.0,
+) -> Gradients:
     """Mean cross-entropy over the batch and its gradients by all 116 parameters and by the images.
 
     Ties in a max-pool go to the first maximum in row-major order; the derivative of ReLU at zero is zero.
@@ -80,6 +97,7 @@ def gradients(weights: Mapping[str, Array], images: Array, labels: Array, *, dty
         images: (N, C, H, W), float32 or float64.
         labels: (N,), whole numbers under num_classes.
         dtype: Of the arithmetic and the result.
+        label_smoothing: As of :func:`~googlenet_np.operations.softmax_cross_entropy`.
 
     Returns:
         ``(loss, weight gradients, image gradient)``: a float, a dict in canonical order and layout, (N, C, H, W).
@@ -89,17 +107,30 @@ def gradients(weights: Mapping[str, Array], images: Array, labels: Array, *, dty
     """
     weights, images = _prepared(weights, images, dtype)
     check_labels(labels, len(images), len(weights["fc.bias"]))
-    return _gradients(weights, images, labels, {})
+    return _gradients(weights, images, labels, {}, label_smoothing)
 
 
 def forward_and_gradients(
-    weights: Mapping[str, Array], images: Array, labels: Array, *, dtype: str = "float64"
+    weights: Mapping[str, Array],
+    images: Array,
+    labels: Array,
+    *,
+    dtype: str = "float64",
+    layers: Collection[str] | None = None,
+    label_smoothing: float = 0.0,
+    perturb: Perturb | None = None,
 ) -> tuple[dict[str, Array], Gradients]:
-    """What :func:`forward` and :func:`gradients` give, from one forward pass."""
+    """What :func:`forward` and :func:`gradients` give, from one forward pass.
+
+    Args:
+        weights, images, labels, dtype, label_smoothing: As of :func:`gradients`.
+        layers: As of :func:`forward`.
+        perturb: Changes a layer's output before its ReLU, given the layer and its inputs; None changes nothing.
+    """
     weights, images = _prepared(weights, images, dtype)
     check_labels(labels, len(images), len(weights["fc.bias"]))
-    kept = _allocated(weights, images, GOOGLENET.names)
-    return kept, _gradients(weights, images, labels, kept)
+    kept = _allocated(weights, images, GOOGLENET.names if layers is None else layers)
+    return kept, _gradients(weights, images, labels, kept, label_smoothing, perturb)
 
 
 def layer(name: str, weights: Mapping[str, Array], inputs: Array, *, dtype: str = "float64") -> Array:
@@ -190,15 +221,22 @@ def _rewired(layer: Layer, inside: set[str]) -> Layer:
     return replace(layer, inputs=tuple(name if name in inside else IMAGES for name in layer.inputs))
 
 
-def _gradients(weights: dict[str, Array], images: Array, labels: Array, kept: Mapping[str, Array]) -> Gradients:
+def _gradients(
+    weights: dict[str, Array],
+    images: Array,
+    labels: Array,
+    kept: Mapping[str, Array],
+    label_smoothing: float,
+    perturb: Perturb | None = None,
+) -> Gradients:
     """The gradients; on the way, the activations that ``kept`` has arrays for."""
     by_weights = {name: np.zeros_like(weight) for name, weight in weights.items()}
     by_images = np.empty_like(images)
     loss = 0.0
     for chunk in _chunks(weights, images):
-        activations = _forward(weights, images[chunk], GOOGLENET)
+        activations = _forward(weights, images[chunk], GOOGLENET, perturb)
         _keep(kept, chunk, activations)
-        losses, by_logits = op.softmax_cross_entropy(activations["fc"], labels[chunk])
+        losses, by_logits = op.softmax_cross_entropy(activations["fc"], labels[chunk], label_smoothing)
         loss += float(losses.sum())
         by_images[chunk] = _backward(weights, activations, by_logits / len(images), GOOGLENET, by_weights)
     return Gradients(loss / len(images), by_weights, by_images)
@@ -224,11 +262,16 @@ def _chunks(weights: Mapping[str, Array], images: Array) -> list[slice]:
     return [slice(start, start + size) for start in range(0, len(images), size)]
 
 
-def _forward(weights: Mapping[str, Array], images: Array, architecture: Architecture) -> dict[str, Array]:
+def _forward(
+    weights: Mapping[str, Array], images: Array, architecture: Architecture, perturb: Perturb | None = None
+) -> dict[str, Array]:
     activations: dict[str, Array] = {IMAGES: images}
     for layer in architecture:
         inputs = [activations[name] for name in layer.inputs]
-        activations[layer.name] = activate(layer, before_activation(layer, inputs, weights))
+        output = before_activation(layer, inputs, weights)
+        if perturb:
+            output = perturb(layer, inputs, output)
+        activations[layer.name] = activate(layer, output)
     return activations
 
 

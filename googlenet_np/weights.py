@@ -6,22 +6,22 @@ dense (out, in). How many image channels and classes it is for follows from the 
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from googlenet_np.architecture import GOOGLENET, Architecture
-from googlenet_np.errors import FileError, OptionError, WeightsError
-from googlenet_np.files import atomic_write
+from googlenet_np.backend import OptimizerState
+from googlenet_np.errors import OptionError, WeightsError
+from googlenet_np.tensor_files import load_tensors, save_tensors
 
 __all__ = [
     "SCHEMES",
+    "check_state",
     "check_weights",
     "init_weights",
     "load_weights",
@@ -32,7 +32,6 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 SCHEMES = ("xavier_uniform", "pytorch", "keras", "gluon")
-FORMAT_VERSION = 1
 
 
 def init_weights(
@@ -142,6 +141,25 @@ def check_weights(
         raise WeightsError(f"The weights do not fit {architecture.name}: {'; '.join(faults)}.")
 
 
+def check_state(state: OptimizerState, in_channels: int, num_classes: int) -> None:
+    """Raises unless ``state`` is an optimiser's for such a network: empty, or with an array for each parameter.
+
+    Args:
+        state: The state; its arrays are held to what :func:`check_weights` wants of weights.
+        in_channels: Channels of the images.
+        num_classes: Logits of the network.
+
+    Raises:
+        WeightsError: With everything that does not fit.
+    """
+    if not state.arrays:
+        return
+    try:
+        check_weights(state.arrays, in_channels=in_channels, num_classes=num_classes)
+    except WeightsError as error:
+        raise WeightsError(f"The optimiser's state: {error}") from None
+
+
 def _faults(name: str, array: Any, shape: tuple[int, ...]) -> Iterator[str]:
     if not isinstance(array, np.ndarray):
         yield f"{name!r} is a {type(array).__name__}, expected a NumPy array"
@@ -179,19 +197,13 @@ def save_weights(path: str | os.PathLike[str], weights: Mapping[str, Array]) -> 
         WeightsError: The set is not canonical; nothing is written.
         FileError: The file cannot be written; what was at ``path`` stays.
     """
-    from safetensors.numpy import save
-
     check_weights(weights)
     in_channels, num_classes = weights_like(weights)
     header = {
-        "format_version": FORMAT_VERSION,
         "architecture": {"name": GOOGLENET.name, "in_channels": in_channels, "num_classes": num_classes},
         "layout": "kernels OIHW, dense (out, in)",
     }
-    canonical = {name: np.ascontiguousarray(weights[name]) for name in GOOGLENET.parameter_shapes()}
-    with atomic_write(path) as file:
-        # One key: safetensors writes several in any order, and the same weights should give the same bytes.
-        file.write(save(canonical, {"googlenet-parity weights": json.dumps(header)}))
+    save_tensors(path, "weights", {name: weights[name] for name in GOOGLENET.parameter_shapes()}, header)
 
 
 def load_weights(path: str | os.PathLike[str]) -> dict[str, Array]:
@@ -201,16 +213,7 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, Array]:
         FileError: No such file, or not a whole safetensors file.
         WeightsError: A safetensors file that holds no canonical weights set.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    try:
-        tensors = load(Path(path).read_bytes())
-    except OSError as error:
-        raise FileError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.") from None
-    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, OverflowError, MemoryError) as error:
-        # Beyond its own exception, safetensors lets through what NumPy raises on dtypes that NumPy lacks.
-        raise FileError(f"{os.fspath(path)!r} is not a safetensors file of NumPy dtypes: {error}.") from None
+    tensors, _, _ = load_tensors(path)
     try:
         check_weights(tensors)
     except WeightsError as error:

@@ -30,13 +30,28 @@ import numpy.typing as npt
 from googlenet_np.architecture import Conv2d, Dense, GlobalAvgPool2d, Layer
 from googlenet_np.backend import DType
 
-__all__ = ["FALSE_ALARM", "UNIT_ROUNDOFF", "Bound", "confidence", "flush", "gamma", "probable_gamma", "sum_length"]
+__all__ = [
+    "FALSE_ALARM",
+    "FLOAT64_GATE",
+    "UNIT_ROUNDOFF",
+    "Bound",
+    "confidence",
+    "flush",
+    "gamma",
+    "probable_gamma",
+    "sum_length",
+]
 
 Array = npt.NDArray[Any]
 
 FALSE_ALARM = 1e-9
 """The chance that a run without a fault has a single entry beyond its bound: once in a thousand million runs, so that
 an alarm is worth a person's time even where a continuous integration runs every minute."""
+
+FLOAT64_GATE = 1e-12
+"""Share of a tensor's largest entry, or of a gradient's largest terms (``GroundTruth.gradient_scales``), by which
+float64 results may differ from the reference's. Right wirings agree to about 1e-15 and wrong ones differ by more than
+1e-3, so it separates the two by orders of magnitude on both sides."""
 
 UNIT_ROUNDOFF: dict[DType, float] = {"float32": 2.0**-24, "float64": 2.0**-53}
 """Half the distance from 1 to the next number: rounding to nearest changes a result by at most this share of it."""

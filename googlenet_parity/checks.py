@@ -5,21 +5,23 @@ Each takes its own name first, and the reference's numbers second.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from googlenet_np.architecture import GOOGLENET, Concat, Layer
-from googlenet_np.backend import DType
+from googlenet_np.backend import DType, OptimizerState
+from googlenet_parity.bounds import FLOAT64_GATE
 from googlenet_parity.ground_truth import GroundTruth
+from googlenet_parity.kinks import Kinks
 from googlenet_parity.layer_gradients import LayerGradientTruth
 from googlenet_parity.measure import malformed, measure_bound, measure_equal, measure_limit
-from googlenet_parity.verdict import CheckResult, Measurement, Status
+from googlenet_parity.training_truth import TrainingTruth
+from googlenet_parity.verdict import CheckResult, Measurement, Observation, Status
 
 __all__ = [
-    "FLOAT64_GATE",
     "check_end_to_end",
     "check_gradients",
     "check_layer_gradients",
@@ -27,27 +29,20 @@ __all__ = [
     "check_outputs",
     "check_prediction",
     "check_shapes",
+    "check_training",
     "check_weights_kept",
     "measure_layer",
+    "observe_gradients",
 ]
 
 Array = npt.NDArray[Any]
-
-FLOAT64_GATE = 1e-12
-"""Share of a tensor's largest entry, or of a gradient's largest terms (:attr:`GroundTruth.gradient_scales`), by which
-float64 results may differ from the reference's. Right wirings agree to about 1e-15 and wrong ones differ by more than
-1e-3, so it separates the two by orders of magnitude on both sides."""
 
 
 def check_shapes(check: str, truth: GroundTruth, dtype: DType, activations: Mapping[str, Array]) -> CheckResult:
     """Every named activation is there, in canonical order, with the right shape and dtype, and finite."""
     names = GOOGLENET.names
     measured = [_well_formed(name, activations.get(name), _batch_shape(truth, name), dtype) for name in names]
-    measured += [
-        Measurement(str(name), Status.FAIL, float("inf"), message="is no layer of the network")
-        for name in activations
-        if name not in names
-    ]
+    measured += [_unknown(name, "layer") for name in activations if name not in names]
     if all(found.status is Status.PASS for found in measured) and tuple(activations) != names:
         wrong = next(got for got, name in zip(activations, names, strict=True) if got != name)
         message = f"comes out of canonical order ({len(names)} layers, {names[0]} first)"
@@ -67,11 +62,7 @@ def check_weights_kept(check: str, truth: GroundTruth, dtype: DType, exported: M
             if fault.status is Status.PASS:
                 fault = Measurement(name, Status.FAIL, float("inf"), message="has zeros of another sign")
         measured.append(fault or Measurement(name, Status.PASS, 0.0))
-    measured += [
-        Measurement(str(name), Status.FAIL, float("inf"), message="is no parameter of the network")
-        for name in exported
-        if name not in truth.weights
-    ]
+    measured += [_unknown(name, "parameter") for name in exported if name not in truth.weights]
     return CheckResult.of(check, measured, f"{len(truth.weights)} tensors bit for bit")
 
 
@@ -85,18 +76,31 @@ def check_outputs(check: str, truth: GroundTruth, activations: Mapping[str, Arra
 
 
 def check_gradients(check: str, truth: GroundTruth, loss: float, gradients: Mapping[str, Array]) -> CheckResult:
-    """Float64, end to end: the loss and the gradients by all parameters, within the gate."""
+    """Float64, end to end: the loss and the gradients by all parameters, within the gate.
+
+    Of the gradient by the images, the form alone counts. On an even background pixels tie for a pool's maximum, and
+    rounding says which of them gets the gradient: that moves no gradient by a parameter, since what ties looks alike,
+    but it does move this one. The layers' own gradients by their inputs, which make it up, are judged one by one.
+    """
     desired = {"loss": np.asarray(truth.gradients.loss), **truth.gradients.weights}
     given = {**gradients, "loss": np.asarray(loss)}
     measured = [
         measure_limit(name, given.get(name), right, FLOAT64_GATE * truth.gradient_scales[name], "float64")
         for name, right in desired.items()
     ]
+    measured.append(_well_formed("images", gradients.get("images"), truth.images.shape, "float64"))
+    measured += [_unknown(name, "parameter") for name in gradients if name not in {*desired, "images"}]
     return CheckResult.of(check, measured)
 
 
 def check_layers(
-    check: str, truth: GroundTruth, dtype: DType, outputs: Mapping[str, Array], activations: Mapping[str, Array] | None
+    check: str,
+    truth: GroundTruth,
+    dtype: DType,
+    outputs: Mapping[str, Array],
+    activations: Mapping[str, Array] | None,
+    *,
+    unable: Collection[str] = (),
 ) -> CheckResult:
     """Each layer alone, fed the reference's own input, within its rounding bound.
 
@@ -108,14 +112,15 @@ def check_layers(
         dtype: The working precision.
         outputs: What each layer gave on :meth:`GroundTruth.inputs`; blocks aside.
         activations: Of one forward pass, for the blocks; None leaves them out.
+        unable: Layers that the backend cannot call alone, or could not; they are left out.
     """
     measured = []
     for layer in GOOGLENET:
         if isinstance(layer, Concat):
             if activations is not None:
                 measured.append(_concatenation(truth, layer, dtype, activations))
-            continue
-        measured.append(measure_layer(truth, layer, dtype, outputs.get(layer.name)))
+        elif layer.name not in unable:
+            measured.append(measure_layer(truth, layer, dtype, outputs.get(layer.name)))
     return CheckResult.of(check, measured)
 
 
@@ -142,6 +147,7 @@ def check_layer_gradients(
     for name, truth in truths.items():
         for key, (desired, bound) in truth.gradients.items():
             measured.append(measure_bound(f"{name}.{key}", given[name].get(key), desired, bound, dtype))
+        measured += [_unknown(f"{name}.{key}", "gradient") for key in given[name] if key not in truth.gradients]
     undecided = sum(truth.undecided for truth in truths.values())
     entries = sum(truth.cotangent.size for truth in truths.values())
     return CheckResult.of(check, measured, f"{undecided} of {entries} signs undecided, and left out")
@@ -165,6 +171,71 @@ def check_prediction(check: str, truth: GroundTruth, dtype: DType, logits: Array
     limit = truth.noise_floor(dtype)["fc"]
     desired = truth.activations["fc"]
     return CheckResult.of(check, [measure_limit("fc", logits, desired, limit, dtype)])
+
+
+def check_training(
+    check: str,
+    truth: TrainingTruth,
+    losses: Array,
+    weights: Mapping[str, Array],
+    state: OptimizerState,
+) -> CheckResult:
+    """A training in float64: the loss of every step, and all weights and momenta after the last, within the gate.
+
+    A momentum is compared as a share of its own largest entry, or of its weights', which it is added to.
+
+    Args:
+        check: The check's name.
+        truth: The reference's training.
+        losses: The backend's, (steps,).
+        weights: After the last step.
+        state: The optimiser's, likewise.
+    """
+    velocity = state.scaled(1.0)
+    measured = [_within_gate("losses", losses, truth.losses, 0.0)]
+    measured += [_within_gate(name, weights.get(name), right, 0.0) for name, right in truth.weights.items()]
+    measured += [
+        _within_gate(f"{name} momentum", velocity.get(name), right, float(np.abs(truth.weights[name]).max()))
+        for name, right in truth.state.arrays.items()
+    ]
+    measured += [_unknown(name, "parameter") for name in weights if name not in truth.weights]
+    measured += [_unknown(f"{name} momentum", "momentum") for name in velocity if name not in truth.state.arrays]
+    return CheckResult.of(check, measured, f"{len(truth.losses)} steps")
+
+
+def _within_gate(name: str, actual: Array | None, right: Array, scale: float) -> Measurement:
+    limit = FLOAT64_GATE * max(scale, float(np.abs(right).max()))
+    return measure_limit(name, actual, right, limit, "float64")
+
+
+def observe_gradients(name: str, truth: GroundTruth, kinks: Kinks, gradients: Mapping[str, Array]) -> Observation:
+    """Gradients end to end in a working precision: how far the worst entry of each is off, as a share of its largest.
+
+    This is what people compare, and it decides nothing here: one kink that rounding decides moves it by percents.
+
+    Args:
+        name: The observation's name.
+        truth: The reference for the same images.
+        kinks: How many kinks are undecided.
+        gradients: By parameter, and ``images``.
+    """
+    values = {}
+    for key, right in {**truth.gradients.weights, "images": truth.gradients.images}.items():
+        actual = gradients.get(key)
+        largest = float(np.abs(right).max())
+        if actual is None or actual.shape != right.shape or not np.isfinite(actual).all():
+            values[key] = float("inf")
+        elif largest:
+            values[key] = float(np.abs(actual - right).max()) / largest
+    message = (
+        f"rounding may decide {kinks.signs:,} signs of ReLUs and {kinks.maxima:,} maxima of pools "
+        f"among {kinks.entries:,}, and each turns gradients"
+    )
+    return Observation(name, message, values)
+
+
+def _unknown(name: object, what: str) -> Measurement:
+    return Measurement(str(name), Status.FAIL, float("inf"), message=f"is no {what} of the network")
 
 
 def _batch_shape(truth: GroundTruth, name: str) -> tuple[int, ...]:

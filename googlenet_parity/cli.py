@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from googlenet_np.errors import GoogLeNetError
+from googlenet_parity import cli_training
 
 __all__ = ["app", "main"]
 
@@ -64,6 +65,12 @@ def run(
         list[str] | None,
         typer.Option(metavar="float32|float64", show_default="both", help="Precision to judge in. Repeatable."),
     ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Show every layer: alone, forward and backward, and accumulated.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Count whatever is skipped as an error (exit code 2), as CI should.")
+    ] = False,
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write every measurement as JSON.")
     ] = None,
@@ -118,11 +125,16 @@ def run(
     except KeyboardInterrupt:
         print("Interrupted; every process that was started has been ended.", file=sys.stderr)
         raise typer.Exit(130) from None
+    if layers:
+        terminal.print_layers(console, report)
     terminal.print_report(console, report)
     if json:
         export.write_json(json, report)
     if junit:
         export.write_junit(junit, report)
+    if strict and report.exit_code == 0 and (skipped := report.skipped):
+        print(f"error: --strict, and skipped were: {', '.join(skipped)}.", file=sys.stderr)
+        raise typer.Exit(2)
     raise typer.Exit(report.exit_code)
 
 
@@ -140,6 +152,10 @@ def summary(
     from googlenet_parity.summary import print_summary
 
     print_summary(Console(), image_size, in_channels, num_classes, batch_size, layers=layers)
+
+
+app.command()(cli_training.train)
+app.command()(cli_training.predict)
 
 
 def main() -> None:

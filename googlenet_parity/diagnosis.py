@@ -156,9 +156,13 @@ def _fed_others(layer: Layer, base: Variant, others: Mapping[str, Array]) -> Ite
 
 def _output_permuted(base: Variant, actual: Array, desired: Array) -> Iterator[Variant]:
     """The output's channels in another order: each of the backend's is matched with the reference's nearest."""
-    order = _nearest(*(array.swapaxes(0, 1).reshape(array.shape[1], -1) for array in (actual, desired)))
-    if moves := _moves(order):
-        yield replace(base, name=f"output channels permuted ({moves})", finish=lambda z: z[:, order])
+    rows, sources = (array.swapaxes(0, 1).reshape(array.shape[1], -1) for array in (actual, desired))
+    order = _nearest(rows, sources)
+    moves = _moves(order)
+    if not moves or not sources[order].any(axis=1)[order != np.arange(len(order))].all():
+        return  # a channel that is dead, or silent, is like any other that is
+    what = "permuted" if len(set(order.tolist())) == len(order) else "that hold other channels"
+    yield replace(base, name=f"output channels {what} ({moves})", finish=lambda z: z[:, order])
 
 
 def _nearest(mine: Array, theirs: Array) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from googlenet_np.files import atomic_write
-from googlenet_parity.verdict import CheckResult, Measurement, Report, Status
+from googlenet_parity.verdict import CheckResult, Measurement, Observation, Report, Status
 
 __all__ = ["write_json", "write_junit"]
 
@@ -29,6 +29,8 @@ def write_json(path: Path, report: Report) -> None:
         "status": str(report.status),
         "exit_code": report.exit_code,
         "settings": report.settings,
+        "losses": report.losses,
+        "loss_floor": report.loss_floor,
         "environment": report.environment,
         "backends": [
             {
@@ -38,6 +40,8 @@ def write_json(path: Path, report: Report) -> None:
                 "seconds": round(backend.seconds, 3),
                 "checks": [_check(check) for check in backend.checks],
                 "diagnosis": backend.diagnosis and asdict(backend.diagnosis),
+                "losses": [_number(loss) for loss in backend.losses],
+                "observations": [_observation(observation) for observation in backend.observations],
             }
             for backend in report.backends
         ],
@@ -102,6 +106,11 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
         "beyond": measurement.beyond,
         "message": measurement.message,
     }
+
+
+def _observation(observation: Observation) -> dict[str, Any]:
+    values = {name: _number(value) for name, value in observation.values.items()}
+    return {"name": observation.name, "message": observation.message, "values": values}
 
 
 def _number(value: float) -> float | None:

@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from googlenet_np import reference
-from googlenet_np.architecture import GOOGLENET, IMAGES, Concat, Layer, MaxPool2d
+from googlenet_np.architecture import GOOGLENET, IMAGES, Concat, Conv2d, Layer, MaxPool2d
 from googlenet_np.backend import DType, Gradients
 from googlenet_np.errors import ImagesError
 from googlenet_np.weights import check_weights, weights_like
 from googlenet_parity.bounds import UNIT_ROUNDOFF, Bound, confidence, sum_length
+from googlenet_parity.kinks import Kinks, undecided_maxima, undecided_signs
 
-__all__ = ["GRADIENT_SAMPLES", "GroundTruth", "Local"]
+__all__ = ["GRADIENT_SAMPLES", "WIRING_SAMPLES", "GroundTruth", "Local"]
 
 Array = npt.NDArray[Any]
 
@@ -24,6 +25,11 @@ Array = npt.NDArray[Any]
 GRADIENT_SAMPLES = 2
 """Images on which gradients are judged layer by layer. A backward pass treats all images alike, so a few will do; what
 joins them, the sum over the batch, is judged over all of them end to end in float64."""
+
+
+WIRING_SAMPLES = 8
+"""Images on which float64 is judged. It settles the wiring, which is the same for every image; in float32, where each
+image has roundings of its own, all of them are."""
 
 
 class Local(NamedTuple):
@@ -64,6 +70,7 @@ class GroundTruth:
         self._rounded: dict[tuple[str, str], Array] = {}
         self._locals: dict[tuple[str, str], Local] = {}
         self._floors: dict[str, dict[str, float]] = {}
+        self._kinks: dict[str, Kinks] = {}
 
     @cached_property
     def activations(self) -> dict[str, Array]:
@@ -124,13 +131,20 @@ class GroundTruth:
         sign for each entry; and all of them up, which is the worst that roundings can do to one-signed weights.
         """
         if dtype not in self._floors:
-            self._floors[dtype] = self._noise_floor(dtype)
+            self._perturb(dtype)
         return self._floors[dtype]
 
-    def _noise_floor(self, dtype: DType) -> dict[str, float]:
+    def kinks(self, dtype: DType) -> Kinks:
+        """How many kinks of the first :data:`WIRING_SAMPLES` images an error of the noise floor may decide."""
+        self.noise_floor(dtype)
+        return self._kinks[dtype]
+
+    def _perturb(self, dtype: DType) -> None:
+        """Works out the noise floor and, in the second of its runs, the kinks within it."""
         random = np.random.default_rng(self._seed)
         weights = {name: array.astype(dtype) for name, array in self.weights.items()}
-        floor = dict.fromkeys(GOOGLENET.names, 0.0)
+        floor = dict.fromkeys([IMAGES, *GOOGLENET.names], 0.0)
+        kinks = []
         for sign in (None, 1):
             activations = {IMAGES: self.images.astype(dtype)}
             for layer in GOOGLENET:
@@ -139,10 +153,18 @@ class GroundTruth:
                 bound = None if isinstance(layer, Concat) else self.local(layer, dtype).bound
                 if bound is not None:
                     output += bound.probable * (_signs(random, output.shape) if sign is None else sign)
+                before = output[:WIRING_SAMPLES].copy() if sign and isinstance(layer, Conv2d) else None
                 activations[layer.name] = reference.activate(layer, output)
                 strayed = np.abs(activations[layer.name] - self.activations[layer.name]).max()
                 floor[layer.name] = max(floor[layer.name], float(strayed))
-        return floor
+                # An entry that is within the floor of its kink was moved by as much at most: it is within twice that.
+                if before is not None:
+                    kinks.append(undecided_signs(before, 2 * floor[layer.name]))
+                elif sign and isinstance(layer, MaxPool2d):
+                    kinks.append(undecided_maxima(layer, inputs[0][:WIRING_SAMPLES], floor[layer.inputs[0]]))
+        del floor[IMAGES]
+        self._floors[dtype] = floor
+        self._kinks[dtype] = Kinks(*map(sum, zip(*kinks, strict=True)))
 
     def length(self, layer: Layer) -> int:
         """How many terms one output entry of ``layer`` sums."""

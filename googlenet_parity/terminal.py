@@ -11,10 +11,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from googlenet_np.architecture import GOOGLENET
 from googlenet_parity.run import Listener
 from googlenet_parity.verdict import BackendReport, CheckResult, Report, Status
 
-__all__ = ["print_report", "progress"]
+__all__ = ["print_layers", "print_report", "print_steps", "progress"]
 
 STYLES = {
     Status.PASS: "green",
@@ -28,6 +29,7 @@ COLUMNS = {
     "gradients float64": "float64\ngradients",
     "layers float32": "float32\nforward",
     "layer gradients float32": "float32\nbackward",
+    "training float64": "float64\ntraining",
 }
 """The checks that have a column; the others show when they do not pass."""
 
@@ -83,7 +85,75 @@ def print_report(console: Console, report: Report) -> None:
         if backend.diagnosis:
             why = backend.diagnosis.sentence()
             console.print(f"[bold]why[/] {escape(backend.name)}: {escape(why)}", highlight=False)
+    _print_observations(console, report)
     console.print(_verdict(report), highlight=False)
+
+
+def print_layers(console: Console, report: Report) -> None:
+    """A row for each layer: alone, forward and backward, and after all layers before it."""
+    kinds = {"layers float32": "fwd", "layer gradients float32": "bwd", "end to end float32": "total"}
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("float32\nlayer", no_wrap=True)
+    judged = [backend for backend in report.backends if any(check.measurements for check in backend.checks)]
+    shares = []
+    for backend in judged:
+        for place, (check, words) in enumerate(kinds.items()):
+            table.add_column(f"{'' if place else escape(backend.name)}\n{words}", justify="right", no_wrap=True)
+            shares.append(_layer_shares(_find(backend, check)))
+    for name in GOOGLENET.names:
+        cells = [_share(column[name]) if name in column else "" for column in shares]
+        table.add_row(escape(name.rpartition("inception_")[2]), *cells)
+    console.print(table)
+    console.print(
+        "[dim]The largest error, as a share of what is allowed there; above 1 fails.\n"
+        "fwd, bwd: the layer alone, forward and backward, fed the reference's own input.\n"
+        "total: all layers up to it, in one forward pass, against the noise floor.[/]\n",
+        highlight=False,
+    )
+
+
+def print_steps(console: Console, report: Report) -> None:
+    """A row for each step of training: the reference's loss, and how far each backend's is from it."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    trained = [backend for backend in report.backends if len(backend.losses) == len(report.losses)]
+    for heading in ("step", "loss", *(["float32 may\ntake it"] * bool(report.loss_floor)), *(b.name for b in trained)):
+        table.add_column(escape(heading), justify="right", no_wrap=True)
+    for step, loss in enumerate(report.losses):
+        floor = [f"{report.loss_floor[step]:.1e}"] if report.loss_floor else []
+        off = [f"{backend.losses[step] - loss:+.1e}" for backend in trained]
+        table.add_row(str(step + 1), f"{loss:.6f}", *floor, *off)
+    console.print(table)
+    told = "The float64 reference's loss before each step, and how far each backend's is from it."
+    console.print(f"[dim]{told}[/]\n", highlight=False)
+
+
+def _layer_shares(check: CheckResult | None) -> dict[str, float]:
+    """The largest share of each layer; a gradient's name is its layer's and a last word more."""
+    shares: dict[str, float] = {}
+    for found in check.measurements if check else ():
+        layer = found.name if found.name in GOOGLENET.names else found.name.rpartition(".")[0]
+        shares[layer] = max(shares.get(layer, 0.0), found.share)
+    return shares
+
+
+def _share(share: float) -> str:
+    return f"[bold red]{_number(share)}[/]" if share > 1 else "[dim]0[/]" if share == 0 else _number(share)
+
+
+def _number(share: float) -> str:
+    return "∞" if share == float("inf") else f"{share:.3f}" if share < 10 else f"{share:.3g}"
+
+
+def _print_observations(console: Console, report: Report) -> None:
+    """What is shown of several backends stands in one line."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for backend in report.backends:
+        for seen in backend.observations:
+            value = f"{seen.values[seen.worst]:.1e} ({backend.name}, {seen.worst})"
+            lines.setdefault((seen.name, seen.message), []).append(value)
+    for (name, message), values in lines.items():
+        text = f"Shown, not judged: {name}, end to end, off by {', '.join(values)} of the largest entry; {message}."
+        console.print(f"[dim]{escape(text)}[/]", highlight=False)
 
 
 def _case(report: Report) -> str:
@@ -104,10 +174,9 @@ def _cell(check: CheckResult | None) -> str:
     if check.worst is None:
         return f"[{STYLES[check.status]}]{check.status}[/]"
     share = check.worst.share
-    number = "∞" if share == float("inf") else f"{share:.3f}" if share < 10 else f"{share:.3g}"
     # Which layer it is matters most where each stands for itself, and a terminal has but eighty columns.
     name = check.worst.name.rpartition("inception_")[2] if check.check == "layers float32" else ""
-    return f"[{STYLES[check.status]}]{number}[/] [dim]{escape(name)}[/]"
+    return f"[{STYLES[check.status]}]{_number(share)}[/] [dim]{escape(name)}[/]"
 
 
 def _messages(backend: BackendReport) -> dict[str, list[CheckResult]]:

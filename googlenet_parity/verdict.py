@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["BackendReport", "CheckResult", "Diagnosis", "Measurement", "Report", "Status", "worst"]
+__all__ = ["BackendReport", "CheckResult", "Diagnosis", "Measurement", "Observation", "Report", "Status", "worst"]
 
 
 class Status(str, enum.Enum):
@@ -140,6 +140,26 @@ class Diagnosis:
 
 
 @dataclass(frozen=True)
+class Observation:
+    """Numbers that are worth a look and decide nothing.
+
+    Attributes:
+        name: What was looked at.
+        message: What is to be seen, in a sentence.
+        values: By tensor.
+    """
+
+    name: str
+    message: str
+    values: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def worst(self) -> str:
+        """The tensor with the largest value, the first of them."""
+        return max(self.values, key=lambda name: self.values[name])
+
+
+@dataclass(frozen=True)
 class BackendReport:
     """One backend in one run.
 
@@ -149,6 +169,8 @@ class BackendReport:
         checks: In the order in which they are made.
         seconds: From the start of its process to its last answer.
         diagnosis: What is the matter with the first layer that fails by itself, if one does.
+        observations: What is shown and decides nothing.
+        losses: Of each step of training, if it was trained.
     """
 
     name: str
@@ -156,6 +178,8 @@ class BackendReport:
     checks: tuple[CheckResult, ...]
     seconds: float = 0.0
     diagnosis: Diagnosis | None = None
+    observations: tuple[Observation, ...] = ()
+    losses: tuple[float, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -175,16 +199,30 @@ class Report:
         backends: In the order in which they were asked for.
         settings: What was run: images, sizes, seed, weights.
         environment: Where it was run: Python, NumPy, platform, processor.
+        losses: The reference's of each step of training, if there was one.
+        loss_floor: How far float32 may take each of them; none in float64.
     """
 
     backends: tuple[BackendReport, ...]
     settings: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
+    losses: tuple[float, ...] = ()
+    loss_floor: tuple[float, ...] = ()
 
     @property
     def status(self) -> Status:
         """The most severe status of its backends, missing ones aside; ``skipped`` if none was judged."""
         return worst(backend.status for backend in self.backends if backend.status is not Status.SKIPPED)
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Every check that was not made, after its backend's name."""
+        return tuple(
+            f"{backend.name}: {check.check}"
+            for backend in self.backends
+            for check in backend.checks
+            if check.status is Status.SKIPPED
+        )
 
     @property
     def exit_code(self) -> int:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from googlenet_np.backend import Hyperparameters, OptimizerState, Step
 from googlenet_parity.transport import Shelf, read_arrays
 
 Array = npt.NDArray[Any]
@@ -68,6 +69,25 @@ class Calls:
         """The backward pass of one layer alone."""
         weights, by_inputs = self._models[dtype].layer_gradients(name, inputs, cotangent)
         return {}, _arrays({**weights, "inputs": by_inputs})
+
+    def train(
+        self, *, dtype: str, count: int, hyperparameters: dict[str, float], scale: float | None = None, **arrays: Array
+    ) -> Answer:
+        """Some steps of training; the weights and the optimiser's state after the last."""
+        batches = [(np.array(arrays[f"images {k}"]), np.array(arrays[f"labels {k}"])) for k in range(count)]
+        state = None if scale is None else OptimizerState(_under("state ", arrays), scale)
+        seen: list[Step] = []
+        model = self._models[dtype]
+        after = model.train(batches, Hyperparameters(**hyperparameters), state=state, listener=seen.append)
+        result = {f"weights {name}": array for name, array in model.export_weights().items()}
+        result |= {f"state {name}": array for name, array in after.arrays.items()}
+        result["losses"] = np.array([step.loss for step in seen], np.float64)
+        result["accuracies"] = np.array([step.accuracy for step in seen], np.float64)
+        return {"scale": float(after.scale)}, _arrays(result)
+
+
+def _under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name.removeprefix(prefix): np.array(array) for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _arrays(given: Mapping[str, Any]) -> dict[str, Array]:

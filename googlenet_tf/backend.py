@@ -5,7 +5,7 @@ What runs once runs eagerly, since tracing a ``tf.function`` through this networ
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
@@ -16,11 +16,21 @@ import tensorflow as tf
 
 from googlenet_np import layout
 from googlenet_np.architecture import GOOGLENET
-from googlenet_np.backend import DType, Gradients, LayerGradients, check_dtype
+from googlenet_np.backend import (
+    Batch,
+    DType,
+    Gradients,
+    Hyperparameters,
+    LayerGradients,
+    Listener,
+    OptimizerState,
+    check_dtype,
+)
 from googlenet_np.errors import ImagesError
-from googlenet_np.images import check_images, check_labels
-from googlenet_np.weights import check_weights, weights_like
+from googlenet_np.images import check_images, check_labels, checked_batches
+from googlenet_np.weights import check_state, check_weights, weights_like
 from googlenet_tf.model import GoogLeNet
+from googlenet_tf.training import Training
 from googlenet_tf.weights import canonical_array, export_weights, import_weights, named_layer, named_variables
 
 __all__ = ["Backend", "SamePadding", "TFModel"]
@@ -74,6 +84,7 @@ class TFModel:
 
     def __init__(self, model: GoogLeNet) -> None:
         self._model = model
+        self._training: Training | None = None
         self._graphs: dict[tuple[int, ...], Any] = {}
 
     def activations(self, images: Array) -> dict[str, Array]:
@@ -118,6 +129,28 @@ class TFModel:
             # A graph for each shape: TensorFlow would warn of one function that is traced for many.
             self._graphs[shape] = tf.function(self._model).get_concrete_function(tf.TensorSpec(shape, x.dtype))
         return _array(self._graphs[shape](x))
+
+    def train(
+        self,
+        batches: Iterable[Batch],
+        hyperparameters: Hyperparameters,
+        *,
+        state: OptimizerState | None = None,
+        listener: Listener | None = None,
+    ) -> OptimizerState:
+        if self._training is None or self._training.hyperparameters != hyperparameters:
+            self._training = self.training(hyperparameters)
+        channels, classes = self._model.in_channels, self._model.fc.units
+        assert channels is not None  # it has weights
+        if state is not None:
+            check_state(state, channels, classes)
+            self._training.import_state(state)
+        self._training.train(checked_batches(batches, channels, classes, self._model.dtype), listener)
+        return self._training.export_state()
+
+    def training(self, hyperparameters: Hyperparameters) -> Training:
+        """A new training of this model."""
+        return Training(self._model, hyperparameters)
 
     def export_weights(self) -> dict[str, Array]:
         return export_weights(self._model)

@@ -21,7 +21,7 @@ from googlenet_np.errors import WeightsError
 from googlenet_np.weights import check_weights, weights_like
 from googlenet_tf.model import GoogLeNet
 
-__all__ = ["canonical_array", "export_weights", "import_weights", "named_layer", "named_variables"]
+__all__ = ["canonical_array", "export_weights", "import_weights", "keras_array", "named_layer", "named_variables"]
 
 Array = npt.NDArray[Any]
 
@@ -79,11 +79,8 @@ def import_weights(model: GoogLeNet, weights: Mapping[str, Array]) -> None:
     model.build((None, None, None, weights_like(weights)[0]))
     variables = named_variables(model)
 
-    def keras_array(name: str) -> Array:
-        return np.array(_TO_KERAS[weights[name].ndim](weights[name]), dtype, order="C")
-
     with ThreadPoolExecutor() as threads:
-        arrays = list(threads.map(keras_array, variables))
+        arrays = list(threads.map(lambda name: keras_array(weights[name], dtype), variables))
     for variable, array in zip(variables.values(), arrays, strict=True):
         # Not variable.assign(array), which takes three times as long; what it checks has been checked.
         tf.raw_ops.AssignVariableOp(resource=variable.handle, value=array)
@@ -92,6 +89,11 @@ def import_weights(model: GoogLeNet, weights: Mapping[str, Array]) -> None:
 def canonical_array(weight: tf.Tensor) -> Array:
     """A contiguous copy of a weight, or of the gradient by one: HWIO to OIHW, (in, out) to (out, in)."""
     return np.array(_TO_CANONICAL[weight.ndim](np.asarray(weight)), order="C")
+
+
+def keras_array(weight: Array, dtype: npt.DTypeLike) -> Array:
+    """A contiguous copy of a canonical weight for Keras: OIHW to HWIO, (out, in) to (in, out)."""
+    return np.array(_TO_KERAS[weight.ndim](weight), dtype, order="C")
 
 
 def named_layer(model: GoogLeNet, name: str) -> tf.keras.layers.Layer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -20,11 +20,21 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from googlenet_np.architecture import GOOGLENET
-from googlenet_np.backend import DType, Gradients, LayerGradients, check_dtype
+from googlenet_np.backend import (
+    Batch,
+    DType,
+    Gradients,
+    Hyperparameters,
+    LayerGradients,
+    Listener,
+    OptimizerState,
+    check_dtype,
+)
 from googlenet_np.errors import ImagesError
-from googlenet_np.images import check_images, check_labels
-from googlenet_np.weights import check_weights, weights_like
+from googlenet_np.images import check_images, check_labels, checked_batches
+from googlenet_np.weights import check_state, check_weights, weights_like
 from googlenet_torch.model import GoogLeNet
+from googlenet_torch.training import Training
 from googlenet_torch.weights import export_weights, import_weights
 
 __all__ = ["Backend", "TorchModel"]
@@ -70,6 +80,7 @@ class TorchModel:
 
     def __init__(self, model: GoogLeNet) -> None:
         self._model = model
+        self._training: Training | None = None
         self._dtype = model.fc.weight.dtype
         self._in_channels = model.get_parameter("b1.conv.weight").shape[1]
         self._whole = fx.Tracer().trace(model)
@@ -106,6 +117,32 @@ class TorchModel:
     @torch.inference_mode()
     def predict(self, images: Array) -> Array:
         return _array(self._channels_last(self._images(images)))
+
+    def train(
+        self,
+        batches: Iterable[Batch],
+        hyperparameters: Hyperparameters,
+        *,
+        state: OptimizerState | None = None,
+        listener: Listener | None = None,
+    ) -> OptimizerState:
+        if self._training is None or self._training.hyperparameters != hyperparameters:
+            self._training = self.training(hyperparameters)
+        classes = self._model.fc.out_features
+        if state is not None:
+            check_state(state, self._in_channels, classes)
+            self._training.import_state(state)
+        try:
+            with torch.enable_grad():
+                checked = checked_batches(batches, self._in_channels, classes, str(self._dtype).removeprefix("torch."))
+                self._training.train(checked, listener)
+        finally:
+            self.__dict__.pop("_channels_last", None)  # a copy of the weights as they were
+        return self._training.export_state()
+
+    def training(self, hyperparameters: Hyperparameters) -> Training:
+        """A new training of this model."""
+        return Training(self._model, hyperparameters)
 
     def export_weights(self) -> dict[str, Array]:
         return export_weights(self._model)

@@ -15,12 +15,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from googlenet_np.backend import DType
+from googlenet_np.backend import DType, Hyperparameters
 from googlenet_np.images import sample_images
 from googlenet_np.weights import init_weights
 from googlenet_parity.run import Case, Subject, run
+from googlenet_parity.training_truth import Steps
 from googlenet_parity.verdict import BackendReport, Status
-from parity_tests.faults import FAULTS, Fault
+from parity_tests.faults import FAULTS, TRAINING, Fault
 from parity_tests.soundness import installed
 
 __all__ = ["Outcome", "batches", "judge", "main"]
@@ -28,7 +29,17 @@ __all__ = ["Outcome", "batches", "judge", "main"]
 BATCH = 15
 """Faults judged side by side. They share one reference, which takes as long as judging half a dozen of them."""
 
-LOCAL_FIRST = ("weights", "layers", "layer gradients", "shapes", "outputs", "gradients", "prediction", "end to end")
+LOCAL_FIRST = (
+    "weights",
+    "layers",
+    "layer gradients",
+    "shapes",
+    "outputs",
+    "gradients",
+    "prediction",
+    "end to end",
+    "training",
+)
 """The checks in the order in which they say where a fault is: those of one tensor or one layer alone come first."""
 
 
@@ -101,11 +112,21 @@ def judge(batch: Sequence[Fault]) -> Iterator[Outcome]:
     def make_case() -> Case:
         # Even sizes, at which "same" pads asymmetrically, and three channels, to be reversed.
         images, labels = sample_images(3, image_size=(40, 56), in_channels=3)
-        return Case(init_weights(0, in_channels=3), images, labels, batch[0].dtypes)
+        weights = init_weights(0, in_channels=3)
+        if batch[0].check == TRAINING:
+            return Case(weights, images, labels, (), training=_steps())
+        return Case(weights, images, labels, batch[0].dtypes)
 
     report = run(make_case, [Subject(fault.name, fault.target, required=True) for fault in batch])
     for fault, backend in zip(batch, report.backends, strict=True):
         yield Outcome(fault, backend)
+
+
+def _steps() -> Steps:
+    """Four steps with every hyperparameter at work; four images each, by which a division is exact."""
+    images, labels = sample_images(16, image_size=(24, 32), in_channels=3)
+    batches = [(images[start : start + 4], labels[start : start + 4]) for start in range(0, 16, 4)]
+    return Steps(batches, Hyperparameters(momentum=0.9, weight_decay=0.01, label_smoothing=0.1))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,8 +1,7 @@
 """The catalogue of faults: what is made wrong, and what must be reported of it.
 
 Every fault is a backend that a run finds by name. Most are NumPy backends with one thing wrong
-(:mod:`parity_tests.faulty_numpy`); some are real frameworks, set up as people do it by mistake. "Momentum applied
-twice" is not among them: the contract has no training yet.
+(:mod:`parity_tests.faulty_numpy`); some are real frameworks, set up as people do it by mistake.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from googlenet_np.backend import DTYPES, DType, LayerGradients
+from googlenet_np.backend import DTYPES, DType, Hyperparameters, LayerGradients
 from googlenet_np.layout import nchw_to_nhwc, oihw_to_hwio, out_in_to_in_out
 from parity_tests import faulty_numpy as faulty
 from parity_tests.faulty_numpy import Changed, OtherWindows, same_padding
@@ -31,6 +30,7 @@ GRADIENTS = "gradients float64"
 SHAPES = "shapes float32"
 WEIGHTS = "weights float32"
 PREDICTION = "prediction float32"
+TRAINING = "training float64"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,12 @@ class Fault:
 
     @property
     def dtypes(self) -> tuple[DType, ...]:
-        """The precisions in which it is judged: float64 as well, which takes longer, where it shows there first."""
+        """The precisions in which it is judged: float64 as well, which takes longer, where it shows there first.
+
+        One of training is in no single pass; it is judged by a training alone.
+        """
+        if self.check == TRAINING:
+            return ()
         return DTYPES if self.check.endswith("float64") else ("float32",)
 
     @property
@@ -205,6 +210,27 @@ def _taken_from(other: str, name: str, kinds: str = "weight bias") -> Callable[[
 
 
 # The catalogue
+
+
+def _momentum_twice(w: Array, v: Array, g: Array, h: Hyperparameters) -> tuple[Array, Array]:
+    v = h.momentum**2 * v + g + h.weight_decay * w
+    return w - h.lr * v, v
+
+
+def _momentum_forgotten(w: Array, v: Array, g: Array, h: Hyperparameters) -> tuple[Array, Array]:
+    v = g + h.weight_decay * w
+    return w - h.lr * v, v
+
+
+def _biases_kept(w: Array, v: Array, g: Array, h: Hyperparameters) -> tuple[Array, Array]:
+    v = h.momentum * v + (g if w.ndim == 1 else g + h.weight_decay * w)
+    return w - h.lr * v, v
+
+
+def _lr_in_velocity(w: Array, v: Array, g: Array, h: Hyperparameters) -> tuple[Array, Array]:
+    v = h.momentum * v + h.lr * (g + h.weight_decay * w)
+    return w - h.lr * v, v
+
 
 FAULTS: tuple[Fault, ...] = (
     # How a layer pads and strides
@@ -490,6 +516,17 @@ FAULTS: tuple[Fault, ...] = (
         lambda at: faulty.ChangedBackward(at, _with("inputs", _stale)),
         "inputs",
     ),
+    # Training
+    *(
+        Fault(f"training: {words}", faulty.OtherStep(change), "losses", cause, check=TRAINING)
+        for words, change, cause in (
+            ("momentum applied twice", _momentum_twice, "momentum applied twice"),
+            ("momentum forgotten", _momentum_forgotten, "momentum missing"),
+            ("biases do not decay", _biases_kept, "weight decay of weights, not of biases"),
+            ("one learning rate too many in the velocity", _lr_in_velocity, None),
+        )
+    ),
+    Fault("training: hard labels", faulty.UnsmoothedTraining(), "losses", "label smoothing missing", check=TRAINING),
     # Real frameworks
     *(
         Fault(f"{framework}: {name}", f"parity_tests.faulty_{framework}:{name}", place, cause, check=check)
@@ -505,6 +542,9 @@ FAULTS: tuple[Fault, ...] = (
             ("mx", "BranchesReordered", "b4.inception_4b", "(branch 1, branch 3, branch 2, branch 4)", LAYERS),
             ("mx", "AveragePool", "b3.pool", "average instead of maximum, counting padding", LAYERS),
             ("mx", "ForeignKernel", "b4.inception_4c.p3_2", "kernel of b4.inception_4b.p3_2", LAYERS),
+            ("torch", "Nesterov", "losses", "Nesterov's momentum", TRAINING),
+            ("tf", "DecoupledWeightDecay", "losses", "weight decay past the momentum", TRAINING),
+            ("mx", "DividedTwice", "losses", "gradient divided by the batch twice", TRAINING),
         )
     ),
 )

@@ -9,12 +9,14 @@ import numpy.typing as npt
 
 from googlenet_mx import backend
 from googlenet_mx.model import GoogLeNet, Inception
+from googlenet_mx.training import Training
 from googlenet_mx.weights import import_weights
-from googlenet_np.backend import DType
+from googlenet_np.backend import DType, Hyperparameters
 from googlenet_np.weights import weights_like
 
 # isort: split
 # MXNet comes last: googlenet_mx lends it the alias of NumPy that it needs while it is imported.
+from mxnet import gluon
 from mxnet.gluon import nn
 
 Array = npt.NDArray[Any]
@@ -48,6 +50,25 @@ class ForeignKernel(backend.Backend):
     def build(self, weights: Weights, dtype: DType) -> backend.MXNetModel:
         foreign = {name: weights[other] for name, other in FOREIGN.items()}
         return _Exporting(_model({**weights, **foreign}, dtype), weights)
+
+
+class DividedTwice(backend.Backend):
+    """The trainer divides by the batch what is a mean already."""
+
+    def build(self, weights: Weights, dtype: DType) -> backend.MXNetModel:
+        return _DividedTwice(_model(weights, dtype))
+
+
+class _DividedTwice(backend.MXNetModel):
+    def training(self, hyperparameters: Hyperparameters) -> Training:
+        training = super().training(hyperparameters)
+        training.trainer = _Dividing(training.trainer._params, training.trainer._optimizer, kvstore=None)
+        return training
+
+
+class _Dividing(gluon.Trainer):
+    def step(self, batch_size: int, ignore_stale_grad: bool = False) -> None:
+        super().step(4 * batch_size, ignore_stale_grad)
 
 
 class _Reordered(Inception):

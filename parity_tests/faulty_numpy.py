@@ -7,7 +7,7 @@ are, and what must be reported of each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from googlenet_np import operations as op
 from googlenet_np import reference
 from googlenet_np.architecture import GOOGLENET, Architecture, Conv2d, Layer, MaxPool2d
-from googlenet_np.backend import Gradients, LayerGradients
+from googlenet_np.backend import Batch, Gradients, Hyperparameters, LayerGradients, Listener, OptimizerState
 from googlenet_parity.bounds import UNIT_ROUNDOFF, confidence, gamma, probable_gamma, sum_length
 from parity_tests.numpy_backend import Backend
 
@@ -39,10 +39,12 @@ __all__ = [
     "NoMask",
     "NoReLU",
     "OtherPool",
+    "OtherStep",
     "OtherWindows",
     "PerturbedEntry",
     "ReLUBeforeBias",
     "SummedLoss",
+    "UnsmoothedTraining",
     "same_padding",
 ]
 
@@ -462,3 +464,35 @@ class SummedLoss(Backend):
     def loss(self, logits: Array, labels: Array) -> tuple[float, Array]:
         mean, by_logits = super().loss(logits, labels)
         return mean * len(logits) if self._value else mean, by_logits * len(logits)
+
+
+# Training
+
+
+class OtherStep(Backend):
+    """Another rule for a step of training.
+
+    Args:
+        change: Parameter, velocity, gradient and hyperparameters to the new parameter and the new velocity.
+    """
+
+    def __init__(self, change: Callable[[Array, Array, Array, Hyperparameters], tuple[Array, Array]]) -> None:
+        self._change = change
+
+    def step(self, w: Array, v: Array, g: Array, hyperparameters: Hyperparameters, size: int) -> tuple[Array, Array]:
+        return self._change(w, v, g, hyperparameters)
+
+
+class UnsmoothedTraining(Backend):
+    """Labels stay as hard as they are."""
+
+    def train(
+        self,
+        batches: Iterable[Batch],
+        hyperparameters: Hyperparameters,
+        *,
+        state: OptimizerState | None = None,
+        listener: Listener | None = None,
+    ) -> OptimizerState:
+        hard = replace(hyperparameters, label_smoothing=0.0)
+        return super().train(batches, hard, state=state, listener=listener)

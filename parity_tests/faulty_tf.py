@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from googlenet_np.backend import DType, Gradients, LayerGradients
+from googlenet_np.backend import DType, Gradients, Hyperparameters, LayerGradients
 from googlenet_np.layout import nhwc_to_nchw
 from googlenet_np.weights import weights_like
 from googlenet_tf import backend
 from googlenet_tf.model import GoogLeNet
+from googlenet_tf.training import Training
 from googlenet_tf.weights import import_weights, named_layer
 
 Array = npt.NDArray[Any]
@@ -49,6 +50,21 @@ class MixedFloat16(backend.Backend):
         if dtype == "float64":
             return super().build(weights, dtype)
         return _CastBack(_model(weights, "mixed_float16"))
+
+
+class DecoupledWeightDecay(backend.Backend):
+    """The optimiser is Keras' own, with its own ``weight_decay``."""
+
+    def build(self, weights: Weights, dtype: DType) -> backend.TFModel:
+        return _DecoupledWeightDecay(_model(weights, dtype))
+
+
+class _DecoupledWeightDecay(backend.TFModel):
+    def training(self, hyperparameters: Hyperparameters) -> Training:
+        training = super().training(hyperparameters)
+        training.optimizer.l2 = 0.0
+        training.optimizer.weight_decay = hyperparameters.weight_decay
+        return training
 
 
 class _Misreading(backend.TFModel):

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from googlenet_np.backend import DType
+from googlenet_np.backend import DType, Hyperparameters
 from googlenet_np.weights import weights_like
 from googlenet_torch import backend
 from googlenet_torch.model import GoogLeNet, Inception
+from googlenet_torch.training import Training
 from googlenet_torch.weights import import_weights
 
 Array = npt.NDArray[Any]
@@ -57,6 +58,21 @@ class WeightsSwapped(backend.Backend):
 
     def build(self, weights: Weights, dtype: DType) -> backend.TorchModel:
         return _SwappedBack(_model(_swapped(weights), dtype))
+
+
+class Nesterov(backend.Backend):
+    """The optimiser is made with ``nesterov=True``."""
+
+    def build(self, weights: Weights, dtype: DType) -> backend.TorchModel:
+        return _Nesterov(_model(weights, dtype))
+
+
+class _Nesterov(backend.TorchModel):
+    def training(self, hyperparameters: Hyperparameters) -> Training:
+        training = super().training(hyperparameters)
+        for group in training.optimizer.param_groups:
+            group["nesterov"] = True
+        return training
 
 
 class _BFloat16Conv2d(nn.Conv2d):

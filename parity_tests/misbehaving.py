@@ -148,6 +148,66 @@ class CannotTrain(Backend):
         raise NotImplementedError("an inference engine has no gradients of a layer either")
 
 
+class KeepsItsWeights(CannotTrain):
+    """And does nothing else."""
+
+    def activations(self, images: Array) -> dict[str, Array]:
+        raise NotImplementedError("a shelf")
+
+    def layer(self, name: str, inputs: Array) -> Array:
+        raise NotImplementedError("a shelf")
+
+    def predict(self, images: Array) -> Array:
+        raise NotImplementedError("a shelf")
+
+
+class CannotBuild(Backend):
+    def build(self, weights: Mapping[str, Array], dtype: DType) -> Backend:
+        raise NotImplementedError("a name")
+
+
+class CannotCallSome(CannotTrain):
+    """Two of its layers cannot be called alone."""
+
+    refused = ("b2.conv2", "b4.inception_4c.p2_2")
+
+    def layer(self, name: str, inputs: Array) -> Array:
+        if name in self.refused:
+            raise NotImplementedError(f"{name} is fused with its neighbours")
+        return super().layer(name, inputs)
+
+
+class CannotCallSomeAndFails(CannotCallSome):
+    """And another one is wrong."""
+
+    def layer(self, name: str, inputs: Array) -> Array:
+        output = super().layer(name, inputs)
+        return output + 1 if name == "b5.pool" else output
+
+
+class RaisesInOneLayer(CannotTrain):
+    def layer(self, name: str, inputs: Array) -> Array:
+        if name == "b2.conv2":
+            raise ArithmeticError("that one is beyond me")
+        return super().layer(name, inputs)
+
+
+class RaisesInOneLayerAndFails(RaisesInOneLayer):
+    def layer(self, name: str, inputs: Array) -> Array:
+        output = super().layer(name, inputs)
+        return output + 1 if name == "b5.pool" else output
+
+
+class WrongOnlyEndToEnd(Backend):
+    """Its gradients of a whole float32 pass are far off, as one kink may make them; each layer's own are right."""
+
+    def gradients(self, images: Array, labels: Array) -> Gradients:
+        right = super().gradients(images, labels)
+        if self.dtype == "float64":
+            return right
+        return right._replace(weights={name: 1.02 * gradient for name, gradient in right.weights.items()})
+
+
 # Models that give what they should not; to save time, most of them without gradients
 
 

@@ -13,15 +13,15 @@ it by name, as ``module:BiasForgotten``; a check can be given what ``BiasForgott
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from googlenet_np import operations, reference
+from googlenet_np import operations, reference, training
 from googlenet_np.architecture import GOOGLENET, IMAGES, Architecture, Concat, Layer
-from googlenet_np.backend import DType, Gradients, LayerGradients
+from googlenet_np.backend import Batch, DType, Gradients, Hyperparameters, LayerGradients, Listener, OptimizerState
 
 __all__ = ["Backend"]
 
@@ -65,6 +65,10 @@ class Backend:
         """The gradients of one layer that is no concatenation."""
         return reference.layer_gradients(layer.name, self.weights, inputs, cotangent, dtype=self.dtype)
 
+    def step(self, w: Array, v: Array, g: Array, hyperparameters: Hyperparameters, size: int) -> tuple[Array, Array]:
+        """One parameter and its velocity, a step of training later."""
+        return training.heavy_ball(w, v, g, hyperparameters, size)
+
     # The contract
 
     def versions(self) -> dict[str, str]:
@@ -98,6 +102,19 @@ class Backend:
 
     def predict(self, images: Array) -> Array:
         return self.activations(images)[self.architecture.layers[-1].name]
+
+    def train(
+        self,
+        batches: Iterable[Batch],
+        hyperparameters: Hyperparameters,
+        *,
+        state: OptimizerState | None = None,
+        listener: Listener | None = None,
+    ) -> OptimizerState:
+        self.weights, after = training.train(
+            self.weights, batches, hyperparameters, state=state, listener=listener, dtype=self.dtype, rule=self.step
+        )
+        return after
 
     def export_weights(self) -> dict[str, Array]:
         return {name: weight.copy() for name, weight in self.weights.items()}

@@ -86,7 +86,7 @@ def test_help_of_run_explains_every_option(command: Command, arguments: tuple[st
     result = command(*arguments)
     assert result.code == 0
     options = ["--backend", "--seed", "--image-size", "--in-channels", "--num-classes", "--batch-size", "--images"]
-    options += ["--weights", "--dtype", "--json", "--junit", "--timeout", "--memory-limit"]
+    options += ["--weights", "--dtype", "--layers", "--strict", "--json", "--junit", "--timeout", "--memory-limit"]
     assert [option for option in options if f"{option} " not in result.out] == []
     assert "bound that is derived and not tuned" in result.words
     for default in ("every one that is installed", "96 96", "16 real Fashion-MNIST test images", "Xavier", "both"):
@@ -103,6 +103,50 @@ def test_run_is_the_default_and_prints_what_a_person_wants_to_know(command: Comm
     row = next(line for line in result.out.splitlines() if line.strip().startswith(f"numpy {np.__version__}"))
     assert re.search(r"0\.\d{3} .* 0\.\d{3} .* 0\.\d{3} [\w.]+ .* 0\.\d{3} .* \d+\.\d s +pass", row)
     assert "pass: numpy – the same GoogLeNet as the float64 reference." in result.words
+
+
+def test_layers_are_shown_one_by_one(command: Command) -> None:
+    result = command(*SMALL, *NUMPY, "--layers")
+    assert result.code == 0
+    rows = {words[0]: words[1:] for line in result.out.splitlines() if (words := line.split())}
+    assert [name for name in GOOGLENET.names if name.rpartition("inception_")[2] not in rows] == []
+    assert all(re.fullmatch(r"0\.\d{3}", cell) for cell in rows["b2.conv2"])
+    assert len(rows["b2.conv2"]) == len(rows["fc"]) == 3, "forward, backward, accumulated"
+    assert rows["b2.pool"][0] == "0", "a maximum rounds nothing"
+    assert len(rows["3a"]) == 2, "a block has no backward pass of its own"
+    assert "fwd, bwd: the layer alone" in result.out
+
+
+def test_a_layer_that_is_beyond_its_bound_stands_out(command: Command) -> None:
+    result = command(*SMALL, "--backend", "f=parity_tests.faults:b1.conv: bias missing", "--layers")
+    assert result.code == 1
+    share = re.search(r"b1\.conv +(\S+) ", result.out)
+    assert share is not None
+    assert float(share[1]) > 1
+
+
+def test_what_is_shown_and_not_judged_stands_below(command: Command) -> None:
+    result = command(*SMALL, *NUMPY)
+    assert re.search(
+        r"Shown, not judged: gradients float32, end to end, off by \d\.\de-\d\d \(numpy, [\w.]+\) of the largest "
+        r"entry; rounding may decide [\d,]+ signs of ReLUs and [\d,]+ maxima of pools among [\d,]+",
+        result.words,
+    )
+
+
+@pytest.mark.parametrize("name", ["CannotTrain", "CannotCallSome"])
+def test_strict_takes_no_skip_for_a_pass(command: Command, name: str) -> None:
+    arguments = (*SMALL, *misbehaving(name), "--dtype", "float32")
+    assert command(*arguments).code == 0
+    result = command(*arguments, "--strict")
+    assert result.code == 2
+    assert f"error: --strict, and skipped were: {name}: " in result.err
+    assert "layer gradients float32" in result.err
+
+
+def test_strict_leaves_a_pass_a_pass_and_a_failure_a_failure(command: Command) -> None:
+    assert command(*SMALL, *NUMPY, "--strict", "--dtype", "float32").code == 0
+    assert command(*SMALL, *misbehaving("GivesNaN"), "--strict", "--dtype", "float32").code == 1
 
 
 def test_no_argument_at_all_is_the_main_job(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

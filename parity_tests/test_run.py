@@ -92,6 +92,11 @@ EXPECTED = {
     "GivesUnordered": Expected(Status.FAIL, "shapes float32", "comes out of canonical order"),
     "GivesNoLogits": Expected(Status.ERROR, "prediction float32", "gave a NoneType for 'logits'"),
     "ReusesOneBuffer": Expected(Status.FAIL, "layers float32", "b3.inception_3a uses inf of what is allowed"),
+    "KeepsItsWeights": Expected(Status.ERROR, "abilities", "can compute nothing that these checks need."),
+    "CannotBuild": Expected(Status.ERROR, "abilities", "can compute nothing that these checks need."),
+    "CannotCallSomeAndFails": Expected(Status.FAIL, "layers float32", "b5.pool uses "),
+    "RaisesInOneLayer": Expected(Status.ERROR, "layers float32", "ArithmeticError: that one is beyond me."),
+    "RaisesInOneLayerAndFails": Expected(Status.FAIL, "layers float32", "b5.pool uses "),
     "ChangesItsInputs": Expected(Status.ERROR, "end to end float32", "output array is read-only"),
 }
 GOOD = ("Backend", "Talks", "ReturnsViews")
@@ -162,6 +167,39 @@ def test_what_a_backend_cannot_do_is_skipped_and_no_pass() -> None:
     for check in skipped:
         assert "an inference engine has no gradients" in check.message
     assert (report.status, report.exit_code) == (Status.PASS, 0), "what it can do, it does right"
+
+
+def test_a_backend_that_nobody_asked_for_and_that_computes_nothing_is_an_error() -> None:
+    """It is there, it keeps its weights, and a pass of that alone would say what nobody saw."""
+    report = run(small_case, [subject("KeepsItsWeights", required=False), Subject("numpy", NUMPY)])
+    assert (report.backends[0].status, report.exit_code) == (Status.ERROR, 2)
+
+
+def test_layers_that_cannot_be_called_alone_are_no_pass_and_hide_no_other() -> None:
+    (backend,) = run(small_case, [subject("CannotCallSome")]).backends
+    check = backend["layers float32"]
+    assert check.status is Status.SKIPPED
+    assert "Left out 2 layers, b2.conv2 first, as CannotCallSome raised" in check.message
+    assert "fused with its neighbours" in check.message
+    assert [found.name for found in check.measurements] == [
+        name for name in GOOGLENET.names if name not in ("b2.conv2", "b4.inception_4c.p2_2")
+    ]
+    assert {found.status for found in check.measurements} == {Status.PASS}
+
+
+def test_float32_gradients_end_to_end_are_shown_and_decide_nothing() -> None:
+    case = replace(small_case(), dtypes=("float32", "float64"))
+    right, wrong = run(lambda: case, [Subject("right", NUMPY), subject("WrongOnlyEndToEnd")]).backends
+    assert right.status is wrong.status is Status.PASS
+    for backend, share in ((right, 0.0), (wrong, 0.02)):
+        (seen,) = backend.observations
+        assert seen.name == "gradients float32"
+        assert seen.values["fc.bias"] == pytest.approx(share, abs=1e-4)
+
+
+def test_one_precision_alone_shows_no_gradients_end_to_end() -> None:
+    """They are held against the float64 reference, which a run in float32 alone does not work out."""
+    assert run(small_case, [Subject("numpy", NUMPY)]).backends[0].observations == ()
 
 
 def test_gradients_of_the_wrong_form_are_an_error() -> None:

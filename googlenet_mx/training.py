@@ -1,0 +1,102 @@
+"""Training in MXNet Gluon: a loss, ``autograd.record``, and a ``Trainer``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+import numpy.typing as npt
+from mxnet import autograd, gluon
+
+from googlenet_mx.model import GoogLeNet
+from googlenet_mx.weights import as_ndarray, named_parameters
+from googlenet_np.backend import Batch, Hyperparameters, Listener, OptimizerState, Step
+
+__all__ = ["Training"]
+
+Array = npt.NDArray[Any]
+
+
+class Training:
+    """Stochastic gradient descent on a ``GoogLeNet``.
+
+    Args:
+        model: On the CPU, initialised. It is hybridized, and so are its children: their hooks fall silent.
+        hyperparameters: Of the optimiser and the loss.
+    """
+
+    def __init__(self, model: GoogLeNet, hyperparameters: Hyperparameters) -> None:
+        self.model = model
+        self.hyperparameters = hyperparameters
+        self.model.hybridize(static_alloc=True, static_shape=True)
+        self.loss = gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=False)
+        self.trainer = gluon.Trainer(
+            model.collect_params(),
+            mx.optimizer.SGD(
+                learning_rate=hyperparameters.lr,
+                momentum=hyperparameters.momentum,
+                wd=hyperparameters.weight_decay,
+            ),
+            kvstore=None,
+        )
+
+    def train(self, batches: Iterable[Batch], listener: Listener | None = None) -> None:
+        """One step for each batch of images (N, C, H, W), in the model's dtype, and labels (N,)."""
+        for images, labels in batches:
+            x = as_ndarray(images, images.dtype)
+            with autograd.record():
+                logits = self.model(x)
+                # Gluon's losses are one number per image; and it has no label smoothing of its own.
+                loss = self.loss(logits, self._targets(labels, logits)).mean()
+            loss.backward()
+            self.trainer.step(1)  # the gradient is a mean already: nothing to divide by
+            if listener:
+                accuracy = (logits.asnumpy().argmax(axis=1) == labels).mean()
+                listener(Step(float(loss.asnumpy().item()), float(accuracy)))
+
+    def export_state(self) -> OptimizerState:
+        """Copies of the momentum arrays, which MXNet makes at the first step; empty before, and without momentum."""
+        states = self._updater.states
+        arrays = {
+            name: states[index].asnumpy() for name, index in self._indices.items() if states.get(index) is not None
+        }
+        return OptimizerState(arrays, self._scale)
+
+    def import_state(self, state: OptimizerState) -> None:
+        """Goes on from this state, whichever framework made it."""
+        updater, indices = self._updater, self._indices
+        updater.states.clear()
+        updater.states_synced.clear()
+        if not self.hyperparameters.momentum:
+            return
+        for name, array in state.scaled(self._scale).items():
+            updater.states[indices[name]] = as_ndarray(array, self.model.fc.weight.dtype)
+            updater.states_synced[indices[name]] = True
+
+    def _targets(self, labels: Array, logits: Any) -> Any:
+        """The labels one-hot, and smoothed; in the dtype of the logits."""
+        classes = logits.shape[1]
+        one_hot = np.eye(classes, dtype=logits.dtype)[labels]
+        smoothing = self.hyperparameters.label_smoothing
+        return as_ndarray(one_hot * (1 - smoothing) + smoothing / classes, logits.dtype)
+
+    @property
+    def _scale(self) -> float:
+        """MXNet keeps the last change of the weights, -lr * v."""
+        return -1 / self.trainer.learning_rate
+
+    @property
+    def _updater(self) -> Any:
+        """Gluon's only way to the optimiser's state that is not a pickle, its ``save_states``."""
+        if not self.trainer._kv_initialized:
+            self.trainer._init_kvstore()
+        (updater,) = self.trainer._updaters
+        return updater
+
+    @property
+    def _indices(self) -> dict[str, int]:
+        """Under which number the trainer keeps each parameter."""
+        places = {id(parameter): index for index, parameter in enumerate(self.trainer._params)}
+        return {name: places[id(parameter)] for name, parameter in named_parameters(self.model).items()}

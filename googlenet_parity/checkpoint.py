@@ -1,0 +1,119 @@
+"""What a training needs to go on as if it had never stopped: one file, written whole or not at all."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from googlenet_np.backend import OptimizerState
+from googlenet_np.errors import FileError, WeightsError
+from googlenet_np.tensor_files import load_tensors, save_tensors
+from googlenet_np.weights import check_state, check_weights, weights_like
+
+__all__ = ["Checkpoint", "Progress", "load", "save"]
+
+Array = npt.NDArray[Any]
+
+KIND = "checkpoint"
+"""What the file says it is."""
+
+WEIGHTS, OPTIMIZER = "weights/", "optimizer/"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is. Its random numbers all follow from the seed and the epoch, so this is their state too.
+
+    Attributes:
+        epoch: Epochs that are whole.
+        step: Steps of the one that is not.
+        loss, correct: Sum of the losses, and number of right answers, over the images of those steps.
+        seconds: That those steps took.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss: float = 0.0
+    correct: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training at one moment.
+
+    Attributes:
+        weights: Canonical.
+        state: The optimiser's.
+        progress: Where it is.
+        settings: What it was started with.
+        history: A record for each whole epoch.
+    """
+
+    weights: Mapping[str, Array]
+    state: OptimizerState
+    progress: Progress
+    settings: dict[str, Any]
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def save(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
+    """Writes a checkpoint atomically.
+
+    Raises:
+        FileError: It cannot be written; what was at ``path`` stays.
+    """
+    tensors = {WEIGHTS + name: array for name, array in checkpoint.weights.items()}
+    tensors |= {OPTIMIZER + name: array for name, array in checkpoint.state.arrays.items()}
+    header = {
+        "optimizer_scale": checkpoint.state.scale,
+        "progress": vars(checkpoint.progress),
+        "settings": checkpoint.settings,
+        "history": checkpoint.history,
+    }
+    save_tensors(path, KIND, tensors, header)
+
+
+def load(path: str | os.PathLike[str]) -> Checkpoint:
+    """Reads a checkpoint.
+
+    Raises:
+        FileError: No such file, or no checkpoint.
+        WeightsError: Its weights are no canonical set.
+    """
+    tensors, kind, header = load_tensors(path)
+    if kind != KIND:
+        raise FileError(
+            f"{os.fspath(path)!r} is no checkpoint of a training; it is {kind or 'another program’s file'}."
+        )
+    weights = _under(WEIGHTS, tensors)
+    try:
+        state = OptimizerState(_under(OPTIMIZER, tensors), float(header["optimizer_scale"]))
+        progress, settings, history = _progress(header["progress"]), dict(header["settings"]), list(header["history"])
+        check_weights(weights)
+        check_state(state, *weights_like(weights))
+    except WeightsError as error:
+        raise WeightsError(f"{os.fspath(path)!r}: {error}") from None
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise FileError(f"{os.fspath(path)!r} is a checkpoint whose header is damaged: {error!r}.") from None
+    return Checkpoint(weights, state, progress, settings, history)
+
+
+def _progress(header: Mapping[str, Any]) -> Progress:
+    progress = Progress(**header)
+    whole, numbers = (progress.epoch, progress.step), (progress.loss, progress.correct, progress.seconds)
+    if not all(isinstance(count, int) and count >= 0 for count in whole):
+        raise ValueError("epoch and step are no whole numbers")
+    if not all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers):
+        raise ValueError("a sum is no finite number")
+    return progress
+
+
+def _under(prefix: str, tensors: Mapping[str, Array]) -> dict[str, Array]:
+    return {name.removeprefix(prefix): np.array(array) for name, array in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,454 @@
+"""The commands ``train`` and ``predict``: their options, and what a person sees while they work."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from googlenet_np.errors import OptionError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from rich.console import Console
+
+    from googlenet_np.backend import Backend, Hyperparameters
+    from googlenet_np.batches import Batches
+    from googlenet_parity.training import Run
+
+__all__ = ["predict", "train"]
+
+FRAMEWORK_SCHEMES = {"torch": "pytorch", "tf": "keras", "mx": "gluon"}
+
+
+def train(
+    backend: Annotated[
+        str | None, typer.Argument(metavar="BACKEND", show_default=False, help="torch, tf, mx, or module:attribute.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", show_default="looked for, else downloaded", help="Fashion-MNIST's four files."),
+    ] = None,
+    any_data: Annotated[
+        bool,
+        typer.Option("--any-data", help="Take other data of the same form, such as MNIST: no hashes are compared."),
+    ] = False,
+    lr: Annotated[float, typer.Option(help="Learning rate.")] = 0.1,
+    momentum: Annotated[float, typer.Option(help="Of SGD (heavy ball).")] = 0.0,
+    weight_decay: Annotated[float, typer.Option(help="L2: what of each parameter is added to its gradient.")] = 0.0,
+    label_smoothing: Annotated[float, typer.Option(help="Share of the label given to all classes alike.")] = 0.0,
+    epochs: Annotated[int, typer.Option(min=1, help="Times that every image is seen.")] = 10,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, show_default="128; --lockstep: 8", help="Images of a step.")
+    ] = None,
+    image_size: Annotated[
+        tuple[int, int] | None,
+        typer.Option(metavar="H W", show_default="96 96; --lockstep: 32 32", help="Pixels to resize to."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the weights and of the order of the images.")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Train on the first N images only.")] = None,
+    init: Annotated[str, typer.Option(metavar="xavier_uniform|framework", help="Initial weights.")] = "xavier_uniform",
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", show_default="runs/BACKEND", help="Checkpoint, history and curves.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in DIR.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Begin anew, over a checkpoint in DIR.")] = False,
+    lockstep: Annotated[
+        bool,
+        typer.Option("--lockstep", help="A few steps in every backend and in the NumPy reference, side by side."),
+    ] = False,
+    steps: Annotated[int, typer.Option(min=1, help="Of --lockstep.")] = 20,
+    dtype: Annotated[str, typer.Option(metavar="float64|float32", help="Of --lockstep.")] = "float64",
+) -> None:
+    """Train on Fashion-MNIST, as the source document sets it, with the framework's own optimiser and loop.
+
+    Every framework starts from the same weights and sees the same images in the same order. A checkpoint is written
+    after each epoch; --resume goes on from it and comes to the same weights, bit for bit. Ctrl-C ends the run after
+    the step under way and saves.
+
+    With --lockstep, nothing is saved: every backend (or the one named) takes the same few steps on the same batches as
+    the reference. In float64 all losses, weights and momenta must agree; in float32 the first step is judged layer by
+    layer, and the losses are shown beside how far rounding alone may take them.
+    """
+    from googlenet_np.backend import Hyperparameters
+
+    hyperparameters = Hyperparameters(lr, momentum, weight_decay, label_smoothing)
+    if lockstep:
+        chosen = {"batch_size": batch_size, "image_size": image_size}
+        given = {name: value for name, value in chosen.items() if value is not None}
+        raise typer.Exit(_lockstep(backend, hyperparameters, steps=steps, seed=seed, dtype=dtype, scheme=init, **given))
+    if backend is None:
+        raise OptionError("Which backend? torch, tf or mx; or --lockstep for all of them, a few steps side by side.")
+    try:
+        _train(
+            backend,
+            hyperparameters,
+            out,
+            epochs,
+            data=_Data(data, any_data, batch_size or 128, image_size or (96, 96), seed, limit),
+            init=init,
+            resume=resume,
+            force=force,
+        )
+    except KeyboardInterrupt:
+        print("Ended without saving; a checkpoint that was there before stays.", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def predict(
+    weights: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT|WEIGHTS", help="A training's checkpoint, or canonical safetensors.")
+    ],
+    images: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IMAGES",
+            help="An array (N, C, H, W) in a .npy file, or a folder of image files. Fashion-MNIST's are light on dark.",
+        ),
+    ],
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            "--backend",
+            "-b",
+            metavar="NAME",
+            show_default="the first that is installed, else numpy",
+            help="torch, tf, mx, numpy (the reference), or module:attribute.",
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="Classes of each image, the likeliest first.")] = 3,
+    image_size: Annotated[
+        tuple[int, int] | None,
+        typer.Option(
+            metavar="H W",
+            show_default="the training's, else 96 96",
+            help="Pixels to resize image files to; an array keeps its own.",
+        ),
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write them as JSON, too.")] = None,
+) -> None:
+    """Say what is on images, with probabilities: the softmax of a trained network's logits."""
+    from rich.console import Console
+
+    from googlenet_parity import prediction
+
+    _settle_threads()
+    network = prediction.load_network(weights)
+    loaded, names = prediction.load_named_images(images, image_size or network.image_size, network.in_channels)
+    found = prediction.classify(_logits(backend, network.weights, loaded), names, top)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    width = max(map(len, names))
+    for image in found:
+        classes = "   ".join(f"{seen.name} {seen.probability:.3f}" for seen in image.classes)
+        console.print(f"{image.name:<{width}}  {classes}")
+    if json:
+        prediction.write_json(json, found)
+
+
+def _logits(backend: str | None, weights: Mapping[str, Any], images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    from googlenet_parity import prediction
+    from googlenet_parity.registry import find_backend, registered_backends
+
+    made: Backend | None = None
+    if backend is None:
+        for name, target in registered_backends().items():
+            try:
+                made = _make_backend(name, target)
+                break
+            except OptionError:  # not installed
+                continue
+    elif backend != prediction.REFERENCE:
+        made = _make_backend(*find_backend(backend))
+    return prediction.logits(made, weights, images)
+
+
+def _lockstep(backend: str | None, hyperparameters: Hyperparameters, **chosen: Any) -> int:
+    from rich.console import Console
+
+    from googlenet_parity import terminal
+    from googlenet_parity.lockstep import Options, make_case
+    from googlenet_parity.registry import find_backend, registered_backends
+    from googlenet_parity.run import Subject, run
+
+    if backend is None:
+        subjects = [Subject(name, target) for name, target in registered_backends().items()]
+    else:
+        subjects = [Subject(*find_backend(backend), required=True)]
+    console = Console()
+    try:
+        with terminal.progress(Console(stderr=True), [subject.name for subject in subjects]) as listener:
+            report = run(lambda: make_case(Options(**chosen), hyperparameters), subjects, listener=listener)
+    except KeyboardInterrupt:
+        print("Interrupted; every process that was started has been ended.", file=sys.stderr)
+        return 130
+    terminal.print_steps(console, report)
+    terminal.print_report(console, report)
+    return report.exit_code
+
+
+def _train(
+    backend: str,
+    hyperparameters: Hyperparameters,
+    out: Path | None,
+    epochs: int,
+    *,
+    data: _Data,
+    init: str,
+    resume: bool,
+    force: bool,
+) -> None:
+    from rich.console import Console
+
+    from googlenet_parity.registry import find_backend
+
+    name, target = find_backend(backend)
+    scheme = _scheme(name, init)
+    folder = out or Path("runs") / name
+    _check_folder(folder, resume=resume, force=force)
+    _settle_threads()
+    made = _make_backend(name, target)
+    console = Console(stderr=True)
+    training, test, settings = data.load(console)
+    folder.mkdir(parents=True, exist_ok=True)
+    run = _run(name, made, hyperparameters, training, test, folder, {**settings, "init": scheme}, resume=resume)
+    if run.progress.epoch >= epochs:
+        done = run.progress.epoch
+        print(f"The run in {folder} has {done} epochs already; --epochs says how many it should have in all.")
+        return
+    _show(console, run, epochs)
+
+
+def _settle_threads() -> None:
+    """Before a framework is loaded: as many threads as there are cores, and sums in a settled order."""
+    from googlenet_parity.client import THREAD_VARIABLES
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for variable in THREAD_VARIABLES:
+        os.environ.setdefault(variable, str(cores))
+    os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def _scheme(name: str, init: str) -> str:
+    """The initialisation scheme that ``--init`` means for this backend."""
+    if init not in ("xavier_uniform", "framework"):
+        raise OptionError(f"--init is {init!r}; expected xavier_uniform or framework.")
+    if init == "framework" and name not in FRAMEWORK_SCHEMES:
+        known = ", ".join(FRAMEWORK_SCHEMES)
+        raise OptionError(f"What {name} begins with by itself is not known here; --init framework is for {known}.")
+    return FRAMEWORK_SCHEMES[name] if init == "framework" else init
+
+
+def _check_folder(folder: Path, *, resume: bool, force: bool) -> None:
+    from googlenet_parity.training import CHECKPOINT
+
+    there = (folder / CHECKPOINT).exists()
+    if resume and not there:
+        raise OptionError(f"There is no checkpoint in '{folder}' to go on from; leave out --resume, or name its --out.")
+    if there and not resume and not force:
+        raise OptionError(f"'{folder}' holds a checkpoint: --resume goes on from it, --force begins anew.")
+
+
+def _make_backend(name: str, target: str) -> Backend:
+    """The backend at ``module:attribute``; here, as training and prediction need no process of their own."""
+    from importlib import import_module
+
+    module, _, attribute = target.partition(":")
+    try:
+        with _quiet():
+            made: Backend = getattr(import_module(module), attribute)()
+    except ModuleNotFoundError as error:
+        raise OptionError(f"{name} needs the Python module {error.name!r}, which is not installed.") from None
+    except AttributeError:
+        raise OptionError(f"The module {module!r} has no {attribute!r} to make the backend {name} with.") from None
+    return made
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what a framework's libraries write to standard error from the terminal, unless the block fails.
+
+    TensorFlow greets, below Python and before it reads any setting that would have it be silent.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as written:
+        terminal = os.dup(2)
+        os.dup2(written.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            written.seek(0)
+            os.write(terminal, written.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What is trained on, as the options say it."""
+
+    folder: Path | None
+    any_data: bool
+    batch_size: int
+    image_size: tuple[int, int]
+    seed: int
+    limit: int | None
+
+    def load(self, console: Console) -> tuple[Batches, Batches, dict[str, Any]]:
+        """Batches to train on and to test with, and the settings that say which."""
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+        from googlenet_np.batches import Batches
+        from googlenet_np.fashion_mnist import load_fashion_mnist
+        from googlenet_np.idx import idx_sha256
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+            tasks: dict[str, Any] = {}
+
+            def progress(name: str, done: int, total: int) -> None:
+                if name not in tasks:
+                    tasks[name] = bars.add_task(name)
+                bars.update(tasks[name], completed=done, total=total or None)
+
+            splits = [
+                load_fashion_mnist(split, self.folder, verify=not self.any_data, progress=progress)
+                for split in ("train", "test")
+            ]
+        training = Batches(*splits[0], self.batch_size, image_size=self.image_size, seed=self.seed, limit=self.limit)
+        test = Batches(*splits[1], TEST_BATCH, image_size=self.image_size, seed=None)
+        settings = {
+            "batch_size": self.batch_size,
+            "image_size": list(self.image_size),
+            "seed": self.seed,
+            "limit": len(training.images),
+        }
+        if self.any_data:
+            settings["data"] = [idx_sha256(images) for images, _ in splits]
+        return training, test, settings
+
+
+TEST_BATCH = 256
+"""Images at a time, when no gradient is wanted."""
+
+
+def _run(
+    name: str,
+    made: Backend,
+    hyperparameters: Hyperparameters,
+    training: Batches,
+    test: Batches,
+    folder: Path,
+    chosen: dict[str, Any],
+    *,
+    resume: bool,
+) -> Run:
+    from googlenet_np.weights import init_weights
+    from googlenet_parity import checkpoint
+    from googlenet_parity.run import environment
+    from googlenet_parity.training import CHECKPOINT, Run, settings_of
+
+    given: dict[str, Any] = {"hyperparameters": hyperparameters, "training": training, "test": test, "folder": folder}
+    settings = settings_of(
+        name,
+        hyperparameters,
+        **chosen,
+        dtype="float32",
+        versions=made.versions(),
+        environment=environment(),
+        command=" ".join(["googlenet-parity", *sys.argv[1:]]),
+    )
+    if resume:
+        saved = checkpoint.load(folder / CHECKPOINT)
+        Run.check_settings(saved, settings)
+        return Run.resumed(made.build(saved.weights, "float32"), saved, **given)
+    return Run(made.build(init_weights(chosen["seed"], scheme=chosen["init"]), "float32"), settings=settings, **given)
+
+
+def _show(console: Console, run: Run, epochs: int) -> None:
+    """The epochs, with a live bar; a line and new curves for each that is done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from googlenet_parity.training import CHECKPOINT, HISTORY, Progressed
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=16),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[numbers]}"),
+    )
+    steps = len(run.training)
+    signals: list[int] = []
+    undrawn = ""
+    # Not redirected: where standard output is a file, its lines are not for the terminal that has the bar.
+    with Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal
+    ) as bars:
+        task = bars.add_task(f"epoch {run.progress.epoch + 1}/{epochs}", total=steps, numbers="")
+
+        def interrupted(signum: int, _: Any) -> None:
+            if signals:
+                raise KeyboardInterrupt
+            signals.append(signum)
+            run.stop = True
+            bars.update(task, description="saving", numbers="behind this step; Ctrl-C ends at once, without")
+
+        def listener(now: Progressed) -> None:
+            if run.stop:
+                return
+            numbers = f"loss {now.loss:.3f}  accuracy {now.accuracy:.3f}  {now.images_per_second:.0f} images/s"
+            what = f"epoch {now.epoch}/{epochs}" if now.step < steps else f"testing {now.epoch}/{epochs}"
+            bars.update(task, description=what, completed=now.step, numbers=numbers)
+
+        before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            for record in run.epochs(epochs, listener):
+                line = (
+                    f"epoch {record['epoch']:>{len(str(epochs))}}/{epochs}  train loss {record['train_loss']:.4f}  "
+                    f"train accuracy {record['train_accuracy']:.4f}  test accuracy {record['test_accuracy']:.4f}  "
+                    f"{record['images_per_second']:.0f} images/s"
+                )
+                # Where both are one terminal, a line goes above the bar.
+                if sys.stdout.isatty():
+                    console.print(line, highlight=False, soft_wrap=True)
+                else:
+                    print(line, flush=True)
+                undrawn = _draw(run)
+                bars.reset(task, description=f"epoch {record['epoch'] + 1}/{epochs}", numbers="")
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+    if undrawn:
+        print(undrawn, file=sys.stderr)
+    if signals:
+        print(f"Interrupted, and saved in {run.folder}; --resume goes on.", file=sys.stderr)
+        raise typer.Exit(128 + signals[0])
+    drawn = "" if undrawn else f", {CURVES[0]}"
+    print(f"In {run.folder}: {CHECKPOINT}, {HISTORY}{drawn}.")
+
+
+CURVES = ("curves.svg", "curves.png")
+
+
+def _draw(run: Run) -> str:
+    """Draws the curves; gives the sentence that says why not."""
+    from googlenet_parity import curves
+
+    try:
+        for name in CURVES:
+            curves.plot({run.settings["backend"]: run.history}, run.folder / name)
+    except ModuleNotFoundError as error:
+        return f"No curves were drawn: {error.name} is not installed (pip install 'googlenet-parity[report]')."
+    return ""

@@ -1,0 +1,72 @@
+"""Training in PyTorch: an optimiser, a loss, and the loop over batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from googlenet_np.backend import Batch, Hyperparameters, Listener, OptimizerState, Step
+
+__all__ = ["Training"]
+
+
+class Training:
+    """Stochastic gradient descent on a ``GoogLeNet``.
+
+    Args:
+        model: On the CPU. Its parameters change their memory format to channels-last, in which oneDNN convolves
+            fastest; their values and shapes stay.
+        hyperparameters: Of the optimiser and the loss.
+    """
+
+    def __init__(self, model: nn.Module, hyperparameters: Hyperparameters) -> None:
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
+        self.hyperparameters = hyperparameters
+        self.loss = nn.CrossEntropyLoss(label_smoothing=hyperparameters.label_smoothing)
+        self.optimizer = torch.optim.SGD(
+            model.parameters(),
+            lr=hyperparameters.lr,
+            momentum=hyperparameters.momentum,
+            weight_decay=hyperparameters.weight_decay,
+        )
+
+    def train(self, batches: Iterable[Batch], listener: Listener | None = None) -> None:
+        """One step for each batch of images (N, C, H, W), in the model's dtype, and labels (N,)."""
+        self.model.train()
+        for images, labels in batches:
+            x = torch.from_numpy(images).to(memory_format=torch.channels_last)
+            y = torch.from_numpy(labels)
+            logits = self.model(x)
+            loss = self.loss(logits, y)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            if listener:
+                listener(Step(loss.item(), (logits.argmax(dim=1) == y).double().mean().item()))
+
+    def export_state(self) -> OptimizerState:
+        """Copies of the momentum buffers, which PyTorch makes at the first step; empty before, and without momentum."""
+        buffers = {name: self._buffer(parameter) for name, parameter in self._named_parameters().items()}
+        return OptimizerState(
+            {name: buffer.numpy().copy() for name, buffer in buffers.items() if buffer is not None}, 1.0
+        )
+
+    def import_state(self, state: OptimizerState) -> None:
+        """Goes on from this state, whichever framework made it."""
+        self.optimizer.state.clear()
+        if not self.hyperparameters.momentum:
+            return
+        parameters = self._named_parameters()
+        for name, array in state.scaled(1.0).items():
+            buffer = torch.empty_like(parameters[name])  # channels-last too
+            buffer.copy_(torch.tensor(array))
+            self.optimizer.state[parameters[name]]["momentum_buffer"] = buffer
+
+    def _named_parameters(self) -> dict[str, nn.Parameter]:
+        return dict(self.model.named_parameters())
+
+    def _buffer(self, parameter: nn.Parameter) -> Any:
+        return self.optimizer.state.get(parameter, {}).get("momentum_buffer")
