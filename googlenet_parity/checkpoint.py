@@ -89,13 +89,16 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
     """
     tensors, kind, header = load_tensors(path)
     if kind != KIND:
-        raise FileError(
-            f"{os.fspath(path)!r} is no checkpoint of a training; it is {kind or 'another program’s file'}."
-        )
+        what = f"a file of {kind}" if kind else "another program's file"
+        raise FileError(f"{os.fspath(path)!r} is no checkpoint of a training; it is {what}.")
     weights = _under(WEIGHTS, tensors)
     try:
-        state = OptimizerState(_under(OPTIMIZER, tensors), float(header["optimizer_scale"]))
-        progress, settings, history = _progress(header["progress"]), dict(header["settings"]), list(header["history"])
+        scale = _number("optimizer_scale", header["optimizer_scale"])
+        if not scale:
+            raise ValueError("the optimizer_scale is 0")
+        state = OptimizerState(_under(OPTIMIZER, tensors), scale)
+        progress, settings = _progress(header["progress"]), dict(header["settings"])
+        history = [dict(record) for record in header["history"]]
         check_weights(weights)
         check_state(state, *weights_like(weights))
     except WeightsError as error:
@@ -107,12 +110,17 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
 
 def _progress(header: Mapping[str, Any]) -> Progress:
     progress = Progress(**header)
-    whole, numbers = (progress.epoch, progress.step), (progress.loss, progress.correct, progress.seconds)
-    if not all(isinstance(count, int) and count >= 0 for count in whole):
-        raise ValueError("epoch and step are no whole numbers")
-    if not all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers):
-        raise ValueError("a sum is no finite number")
+    for name, value in vars(progress).items():
+        _number(name, value)
+        if name in ("epoch", "step") and (not isinstance(value, int) or value < 0):
+            raise ValueError(f"the {name} is {value!r}")
     return progress
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"the {name} is {value!r}")
+    return float(value)
 
 
 def _under(prefix: str, tensors: Mapping[str, Array]) -> dict[str, Array]:

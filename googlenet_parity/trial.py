@@ -29,7 +29,8 @@ Array = npt.NDArray[Any]
 DIAGNOSED: dict[str, DType] = {"layers float32": "float32", "outputs float64": "float64"}
 """The checks whose first failure is looked into, and the precision in which its layer is called."""
 
-TRAINING = "training float64"
+DIAGNOSED_TRAINING = "training float64"
+"""Likewise of a training."""
 
 SINGLE = tuple(layer for layer in GOOGLENET if not isinstance(layer, Concat))
 """The layers that compute something by themselves."""
@@ -124,11 +125,12 @@ class Trial:
             results = [CheckResult("load", Status.ERROR, str(error))]
         else:
             results = [result for dtype, truth in truths.items() for result in self._check(truth, backward, dtype)]
-            if training and training.steps.dtype == "float64":
-                results.append(_result(TRAINING, lambda name: self._check_training(name, training)))
+            if training:
+                check = f"training {training.steps.dtype}"
+                results.append(_result(check, lambda name: self._check_training(name, training)))
             results += self._abilities(results)
         diagnosis = self._diagnose(truths, results)
-        if diagnosis is None and training and any(r.check == TRAINING and r.status.failed for r in results):
+        if diagnosis is None and training and any(r.check == DIAGNOSED_TRAINING and r.status.failed for r in results):
             diagnosis = diagnose_training(training, self._reply("train", "float64").arrays["losses"], FLOAT64_GATE)
         observations = tuple(self._observe(truths))
         losses: tuple[float, ...] = ()
@@ -141,10 +143,13 @@ class Trial:
         return BackendReport(name, versions, tuple(results), self._seconds, diagnosis, observations, losses)
 
     def _check_training(self, name: str, training: TrainingTruth) -> CheckResult:
-        reply = self._reply("train", "float64")
+        dtype = training.steps.dtype
+        reply = self._reply("train", dtype)
+        losses, weights = reply.arrays["losses"], _under("weights ", reply.arrays)
+        if dtype == "float32":
+            return checks.check_training_form(name, training, losses, weights)
         state = OptimizerState(_under("state ", reply.arrays), reply.values["scale"])
-        weights = _under("weights ", reply.arrays)
-        return checks.check_training(name, training, reply.arrays["losses"], weights, state)
+        return checks.check_training(name, training, losses, weights, state)
 
     def _abilities(self, results: Sequence[CheckResult]) -> Iterator[CheckResult]:
         """An error, if a backend keeps its weights or was asked for, and cannot compute a thing."""

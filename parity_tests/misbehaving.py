@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from googlenet_np.architecture import Layer
-from googlenet_np.backend import DType, Gradients, LayerGradients
+from googlenet_np.backend import DType, Gradients, Hyperparameters, LayerGradients, OptimizerState
 from parity_tests.numpy_backend import Backend
 
 Array = npt.NDArray[Any]
@@ -206,6 +206,35 @@ class WrongOnlyEndToEnd(Backend):
         if self.dtype == "float64":
             return right
         return right._replace(weights={name: 1.02 * gradient for name, gradient in right.weights.items()})
+
+
+class RaisesInTraining(Backend):
+    def train(self, *arguments: Any, **options: Any) -> OptimizerState:
+        raise ArithmeticError("not with these batches")
+
+
+class CannotTakeSteps(Backend):
+    def train(self, *arguments: Any, **options: Any) -> OptimizerState:
+        raise NotImplementedError("an inference engine takes no steps")
+
+
+class TrainsInSilence(Backend):
+    """It tells nobody of its losses."""
+
+    def train(self, batches: Any, hyperparameters: Hyperparameters, **options: Any) -> OptimizerState:
+        return super().train(batches, hyperparameters, state=options["state"])
+
+
+class ForgetsItsState(Backend):
+    def train(self, batches: Any, hyperparameters: Hyperparameters, **options: Any) -> Any:
+        super().train(batches, hyperparameters, **options)
+
+
+class TrainsToNaN(Backend):
+    def train(self, *arguments: Any, **options: Any) -> OptimizerState:
+        after = super().train(*arguments, **options)
+        self.weights["fc.weight"][0, 0] = np.nan
+        return after
 
 
 # Models that give what they should not; to save time, most of them without gradients

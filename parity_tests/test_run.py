@@ -16,8 +16,10 @@ from typing import NamedTuple, NoReturn
 import pytest
 
 from googlenet_np import GOOGLENET, init_weights, sample_images
+from googlenet_np.backend import DTYPES, DType, Hyperparameters
 from googlenet_np.errors import OptionError
 from googlenet_parity.run import Case, Subject, run
+from googlenet_parity.training_truth import Steps
 from googlenet_parity.verdict import BackendReport, Report, Status
 from parity_tests.misbehaving import LAST_WORDS
 
@@ -200,6 +202,30 @@ def test_float32_gradients_end_to_end_are_shown_and_decide_nothing() -> None:
 def test_one_precision_alone_shows_no_gradients_end_to_end() -> None:
     """They are held against the float64 reference, which a run in float32 alone does not work out."""
     assert run(small_case, [Subject("numpy", NUMPY)]).backends[0].observations == ()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_training_is_a_check_of_its_own(dtype: DType) -> None:
+    """In float64 its numbers count, in float32 their form."""
+    images, labels = sample_images(4, image_size=(17, 23))
+    steps = Steps([(images[:2], labels[:2]), (images[2:], labels[2:])], Hyperparameters(momentum=0.5), dtype)
+    case = Case(init_weights(0), images, labels, (), training=steps)
+    expected = {
+        "Backend": (Status.PASS, "2 steps"),
+        "RaisesInTraining": (Status.ERROR, "raised ArithmeticError: not with these batches."),
+        "CannotTakeSteps": (Status.SKIPPED, "an inference engine takes no steps"),
+        "TrainsInSilence": (Status.FAIL, "losses has shape (0,), expected (2,)"),
+        "ForgetsItsState": (Status.ERROR, "raised AttributeError"),
+        "TrainsToNaN": (Status.FAIL, "fc.weight holds nan at (0, 0)"),
+    }
+    subjects = [Subject(name, NUMPY) if name == "Backend" else subject(name, required=False) for name in expected]
+    report = run(lambda: case, subjects)
+    check = f"training {dtype}"
+    found = {backend.name: (backend[check].status, backend[check].message) for backend in report.backends}
+    assert {name: status for name, (status, _) in found.items()} == {name: at for name, (at, _) in expected.items()}
+    assert [name for name, (_, words) in expected.items() if words not in found[name][1]] == []
+    assert len(report.losses) == len(report.backends[0].losses) == 2
+    assert len(report.loss_floor) == (2 if dtype == "float32" else 0)
 
 
 def test_gradients_of_the_wrong_form_are_an_error() -> None:
