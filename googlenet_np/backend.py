@@ -174,11 +174,17 @@ class BuiltModel(Protocol):
         """One step of the framework's own training loop for each batch, and the optimiser's state after the last.
 
         Args:
-            batches: Images (N, C, H, W) in the model's dtype and labels (N,) integer; N may differ from batch to batch.
+            batches: Images (N, C, H, W) and labels (N,) integer; N may differ from batch to batch.
             hyperparameters: Of the optimiser and the loss.
-            state: What the optimiser starts from; by default what the last call of the same hyperparameters left, and
-                zero at first.
+            state: What the optimiser starts from, and zero where it is empty; by default what the last call of the same
+                hyperparameters left, and zero at first.
             listener: Is told of every step.
+
+        Raises:
+            ImagesError: A batch is none, with what was wrong; the steps before it are done.
+            WeightsError: The state is not one of this network's; no step is done.
+
+        What ``batches`` or ``listener`` raises ends the training and comes out as it is.
         """
         ...
 

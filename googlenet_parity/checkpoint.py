@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from googlenet_np.architecture import GOOGLENET
 from googlenet_np.backend import OptimizerState
 from googlenet_np.errors import FileError, WeightsError
 from googlenet_np.tensor_files import load_tensors, save_tensors
@@ -124,4 +125,7 @@ def _number(name: str, value: Any) -> float:
 
 
 def _under(prefix: str, tensors: Mapping[str, Array]) -> dict[str, Array]:
-    return {name.removeprefix(prefix): np.array(array) for name, array in tensors.items() if name.startswith(prefix)}
+    """In canonical order, since safetensors gives them in any; unknown names last."""
+    own = {name.removeprefix(prefix): np.array(array) for name, array in tensors.items() if name.startswith(prefix)}
+    order = {name: place for place, name in enumerate(GOOGLENET.parameter_shapes())}
+    return dict(sorted(own.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))

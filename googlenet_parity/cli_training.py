@@ -384,7 +384,7 @@ def _show(console: Console, run: Run, epochs: int) -> None:
 
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=16),
+        BarColumn(bar_width=8),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[numbers]}"),
@@ -426,7 +426,7 @@ def _show(console: Console, run: Run, epochs: int) -> None:
                 else:
                     print(line, flush=True)
                 undrawn = _draw(run)
-                bars.reset(task, description=f"epoch {record['epoch'] + 1}/{epochs}", numbers="")
+                bars.reset(task, description=f"epoch {min(record['epoch'] + 1, epochs)}/{epochs}", numbers="")
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
