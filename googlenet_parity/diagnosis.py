@@ -159,9 +159,10 @@ def _output_permuted(base: Variant, actual: Array, desired: Array) -> Iterator[V
     rows, sources = (array.swapaxes(0, 1).reshape(array.shape[1], -1) for array in (actual, desired))
     order = _nearest(rows, sources)
     moves = _moves(order)
-    if not moves or not sources[order].any(axis=1)[order != np.arange(len(order))].all():
-        return  # a channel that is dead, or silent, is like any other that is
-    what = "permuted" if len(set(order.tolist())) == len(order) else "that hold other channels"
+    alive = rows.any(axis=1)  # a channel that is zero throughout is like any other that is
+    if not moves or not (alive & (order != np.arange(len(order)))).any():
+        return
+    what = "permuted" if len(set(order[alive].tolist())) == alive.sum() else "that hold other channels"
     yield replace(base, name=f"output channels {what} ({moves})", finish=lambda z: z[:, order])
 
 

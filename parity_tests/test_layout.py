@@ -73,6 +73,9 @@ ALLOWED = {
     Place("googlenet_np/operations.py", "columns.T"): MATRIX_PRODUCT,
     Place("googlenet_np/operations.py", "matrix.T"): MATRIX_PRODUCT,
     Place("googlenet_np/operations.py", "x.T"): MATRIX_PRODUCT,
+    Place(
+        "googlenet_np/images.py", "rows.swapaxes"
+    ): "the sheet's rows and columns of pictures, none of whose axes is one",
     Place("googlenet_np/operations.py", "rows.swapaxes"): "rows take the place of columns",
     Place(
         "googlenet_np/operations.py", "_running_maximum(rows.swapaxes(2, 3), kernel_size, stride, height).swapaxes"

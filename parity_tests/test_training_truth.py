@@ -279,11 +279,12 @@ class TestDiagnosis:
         assert diagnosis.pattern == "its losses cannot be compared"
 
 
-class TestFloor:
-    @pytest.fixture(scope="class")
-    def float32(self) -> TrainingTruth:
-        return TrainingTruth(init_weights(0), Steps(batches(), ALL, "float32"))
+@pytest.fixture(scope="module")
+def float32() -> TrainingTruth:
+    return TrainingTruth(init_weights(0), Steps(batches(), ALL, "float32"))
 
+
+class TestFloor:
     def test_positive_growing_and_small(self, float32: TrainingTruth) -> None:
         floor = float32.loss_floor
         assert floor.shape == (5,)
