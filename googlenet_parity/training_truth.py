@@ -54,6 +54,7 @@ class TrainingTruth:
     def __init__(self, weights: Mapping[str, Array], steps: Steps) -> None:
         self.initial = weights
         self.steps = steps
+        self._mistaken: dict[str, list[float]] = {}
 
     @property
     def losses(self) -> Array:
@@ -101,6 +102,30 @@ class TrainingTruth:
             )
             strayed = np.maximum(strayed, np.abs([step.loss for step in seen] - self.losses))
         return np.maximum.accumulate(strayed)
+
+    def comes_to(self, mistake: _Mistake, losses: Array, gate: float) -> bool:
+        """Whether the reference, with that mistake, gives these losses; what it gives is worked out only once."""
+        known = self._mistaken.setdefault(mistake.name, [])
+        if not _alike(known, losses, gate):
+            return False
+        if len(known) == min(TRIED_STEPS, len(losses)):
+            return True
+        seen: list[float] = []
+
+        def compare(step: Step) -> None:
+            seen.append(step.loss)
+            if not _alike(seen, losses, gate):
+                raise _OtherLossError
+
+        try:
+            with np.errstate(all="ignore"):  # some mistakes diverge
+                batches = self.steps.batches[:TRIED_STEPS]
+                train(self.initial, batches, mistake.hyperparameters, listener=compare, rule=mistake.rule)
+        except _OtherLossError:
+            return False
+        finally:
+            self._mistaken[mistake.name] = seen
+        return True
 
     @cached_property
     def _trained(self) -> tuple[dict[str, Array], OptimizerState, list[Step]]:
@@ -160,25 +185,14 @@ def diagnose_training(truth: TrainingTruth, losses: Array, gate: float) -> Diagn
     off = np.flatnonzero(np.abs(losses - truth.losses) > gate * np.abs(truth.losses))
     if not len(off):
         return Diagnosis("training", (), "its losses are right in every step")
-    names = [mistake.name for mistake in _mistakes(truth.steps.hyperparameters) if _gives(truth, mistake, losses, gate)]
-    return Diagnosis("training", tuple(names), f"the loss is off from step {off[0] + 1} of {count} on")
+    mistakes = _mistakes(truth.steps.hyperparameters)
+    names = tuple(mistake.name for mistake in mistakes if truth.comes_to(mistake, losses, gate))
+    return Diagnosis("training", names, f"the loss is off from step {off[0] + 1} of {count} on")
 
 
-def _gives(truth: TrainingTruth, mistake: _Mistake, losses: Array, gate: float) -> bool:
-    coming = iter(losses)
-
-    def compare(step: Step) -> None:
-        given = next(coming)
-        if not abs(step.loss - given) <= gate * max(abs(given), abs(step.loss)):
-            raise _OtherLossError
-
-    batches = truth.steps.batches[:TRIED_STEPS]
-    try:
-        with np.errstate(all="ignore"):  # some mistakes diverge
-            train(truth.initial, batches, mistake.hyperparameters, listener=compare, rule=mistake.rule)
-    except _OtherLossError:
-        return False
-    return True
+def _alike(some: Sequence[float], losses: Array, gate: float) -> bool:
+    """Whether the first of the losses are these."""
+    return all(abs(one - other) <= gate * max(abs(one), abs(other)) for one, other in zip(some, losses, strict=False))
 
 
 def _mistakes(right: Hyperparameters) -> Iterator[_Mistake]:
