@@ -10,6 +10,7 @@ environment says in ``OMP_NUM_THREADS`` or ``MXNET_OMP_MAX_THREADS``) and cannot
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from functools import cached_property
@@ -35,7 +36,7 @@ from googlenet_np.backend import (
     OptimizerState,
     check_dtype,
 )
-from googlenet_np.errors import ImagesError
+from googlenet_np.errors import ImagesError, OptionError
 from googlenet_np.images import check_images, check_labels, checked_batches
 from googlenet_np.weights import check_state, check_weights, weights_like
 
@@ -49,9 +50,33 @@ class Backend:
 
     name = "mx"
 
+    def __init__(self) -> None:
+        self._kvstore: Any = None
+
     def versions(self) -> dict[str, str]:
         """MXNet, which brings its own oneDNN and OpenBLAS, and NumPy."""
         return {"mxnet": mx.__version__, "numpy": np.__version__}
+
+    def join(self) -> tuple[int, int]:
+        """Meets the other workers of the key-value store that MXNet's own ``DMLC_…`` variables describe.
+
+        Where they say that this process is the store's server or scheduler, it has become that when MXNet was imported.
+
+        Returns:
+            This process's rank and the number of workers; (0, 1) for one that was started alone.
+
+        Raises:
+            OptionError: This MXNet has no distributed store, or it cannot be made.
+        """
+        if "DMLC_ROLE" not in os.environ or os.environ.get("DMLC_NUM_WORKER") == "1":
+            return 0, 1
+        if not mx.runtime.Features().is_enabled("DIST_KVSTORE"):
+            raise OptionError("This MXNet is built without a distributed key-value store: it trains in one process.")
+        try:
+            self._kvstore = mx.kv.create("dist_sync")
+        except mx.MXNetError as error:
+            raise OptionError(f"MXNet cannot meet the other workers of its key-value store: {error}") from None
+        return self._kvstore.rank, self._kvstore.num_workers
 
     def build(self, weights: Mapping[str, Array], dtype: DType) -> MXNetModel:
         """A ``GoogLeNet`` of ``dtype`` with these weights; channels and classes follow from their shapes.
@@ -66,7 +91,7 @@ class Backend:
         model = GoogLeNet(num_classes, in_channels)
         model.cast(dtype)
         import_weights(model, weights)
-        return MXNetModel(model)
+        return MXNetModel(model, self._kvstore)
 
 
 class MXNetModel:
@@ -75,10 +100,12 @@ class MXNetModel:
     Args:
         model: On the CPU, initialised, not hybridized (hooks are silent inside a hybridized block). It is used, not
             copied: weights written later do count.
+        kvstore: As :class:`~googlenet_mx.training.Training` takes it.
     """
 
-    def __init__(self, model: GoogLeNet) -> None:
+    def __init__(self, model: GoogLeNet, kvstore: Any = None) -> None:
         self._model = model
+        self._kvstore = kvstore
         self._training: Training | None = None
         self._dtype = np.dtype(model.fc.weight.dtype)
 
@@ -140,14 +167,16 @@ class MXNetModel:
             self._training.import_state(state)
         self._model.hybridize(static_alloc=True, static_shape=True)
         try:
-            self._training.train(checked_batches(batches, channels, classes, self._dtype), listener)
+            several = self._kvstore is not None
+            checked = checked_batches(batches, channels, classes, self._dtype, may_be_empty=several)
+            self._training.train(checked, listener)
         finally:
             self._model.hybridize(False)  # open to hooks again
         return self._training.export_state()
 
     def training(self, hyperparameters: Hyperparameters) -> Training:
         """A new training of this model."""
-        return Training(self._model, hyperparameters)
+        return Training(self._model, hyperparameters, self._kvstore)
 
     def export_weights(self) -> dict[str, Array]:
         return export_weights(self._model)

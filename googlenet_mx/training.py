@@ -25,9 +25,11 @@ class Training:
     Args:
         model: On the CPU, initialised. It is hybridized, and so are its children: their hooks fall silent.
         hyperparameters: Of the optimiser and the loss.
+        kvstore: A distributed key-value store, of no other training. Its processes take each step together: each has a
+            part of the batch, and all have the same weights, at first those of rank 0.
     """
 
-    def __init__(self, model: GoogLeNet, hyperparameters: Hyperparameters) -> None:
+    def __init__(self, model: GoogLeNet, hyperparameters: Hyperparameters, kvstore: Any = None) -> None:
         self.model = model
         self.hyperparameters = hyperparameters
         self.model.hybridize(static_alloc=True, static_shape=True)
@@ -39,22 +41,39 @@ class Training:
                 momentum=hyperparameters.momentum,
                 wd=hyperparameters.weight_decay,
             ),
-            kvstore=None,
+            kvstore=kvstore,
+            update_on_kvstore=False,
         )
+        self.kvstore = kvstore
+        if kvstore is not None:
+            kvstore.init(self._sums_key, mx.nd.zeros(3, dtype="float64"))
 
     def train(self, batches: Iterable[Batch], listener: Listener | None = None) -> None:
         """One step for each batch of images (N, C, H, W), in the model's dtype, and labels (N,)."""
-        for images, labels in batches:
+        for batch in batches:
+            part = len(batch[0])
+            images, labels = batch if part else _stand_in(batch)
             x = as_ndarray(images, images.dtype)
             with autograd.record():
                 logits = self.model(x)
                 # Gluon's losses are one number per image; and it has no label smoothing of its own.
                 loss = self.loss(logits, self._targets(labels, logits)).mean()
-            loss.backward()
+            if self.kvstore is None:
+                loss.backward()
+            else:
+                step = self._joint(_step(loss, logits, labels), part)
+                loss.backward(loss.ones_like() * (part / step.images))  # the key-value store adds the parts up
             self.trainer.step(1)  # the gradient is a mean already: nothing to divide by
             if listener:
-                accuracy = (logits.asnumpy().argmax(axis=1) == labels).mean()
-                listener(Step(float(loss.asnumpy().item()), float(accuracy)))
+                listener(_step(loss, logits, labels) if self.kvstore is None else step)
+
+    def _joint(self, step: Step, part: int) -> Step:
+        """The step of the joint batch, of one on this process's part of it, which has ``part`` images."""
+        sums = mx.nd.array([step.loss * part, step.accuracy * part, part], dtype="float64")
+        self.kvstore.push(self._sums_key, sums)
+        self.kvstore.pull(self._sums_key, out=sums)
+        loss, right, images = sums.asnumpy().tolist()
+        return Step(loss / images, right / images, int(images))
 
     def export_state(self) -> OptimizerState:
         """Copies of the momentum arrays, which MXNet makes at the first step; empty before, and without momentum."""
@@ -83,6 +102,11 @@ class Training:
         return as_ndarray(one_hot * (1 - smoothing) + smoothing / classes, logits.dtype)
 
     @property
+    def _sums_key(self) -> int:
+        """The first that the trainer has not taken, which numbers the parameters."""
+        return len(self.trainer._params)
+
+    @property
     def _scale(self) -> float:
         """MXNet keeps the last change of the weights, -lr * v."""
         return -1 / self.trainer.learning_rate
@@ -100,3 +124,14 @@ class Training:
         """Under which number the trainer keeps each parameter."""
         places = {id(parameter): index for index, parameter in enumerate(self.trainer._params)}
         return {name: places[id(parameter)] for name, parameter in named_parameters(self.model).items()}
+
+
+def _stand_in(batch: Batch) -> Batch:
+    """For an empty part of a joint batch, since MXNet has no empty arrays: an image, to be given no weight."""
+    images, labels = batch
+    return np.zeros((1, *images.shape[1:]), images.dtype), np.zeros(1, labels.dtype)
+
+
+def _step(loss: Any, logits: Any, labels: Array) -> Step:
+    accuracy = (logits.asnumpy().argmax(axis=1) == labels).mean()
+    return Step(float(loss.asnumpy().item()), float(accuracy), len(labels))

@@ -23,6 +23,7 @@ __all__ = [
     "DType",
     "Gradients",
     "Hyperparameters",
+    "JoiningBackend",
     "LayerGradients",
     "Listener",
     "OptimizerState",
@@ -103,10 +104,12 @@ class Step(NamedTuple):
     Attributes:
         loss: Cross-entropy with the smoothed labels, mean over the batch, in nats.
         accuracy: Share of the batch whose largest logit is the label's.
+        images: Of the batch; where several processes share it, of all their parts, as are the other two.
     """
 
     loss: float
     accuracy: float
+    images: int
 
 
 Listener = Callable[[Step], None]
@@ -205,6 +208,28 @@ class Backend(Protocol):
 
     def build(self, weights: Mapping[str, Array], dtype: DType) -> BuiltModel:
         """A model of ``dtype`` with these canonical weights; channels and classes follow from their shapes."""
+        ...
+
+
+@runtime_checkable
+class JoiningBackend(Backend, Protocol):
+    """A backend whose models several processes can train together, each on its part of every batch.
+
+    Once they have joined, a model that is built takes, by ``train``, this process's part of as many batches as the
+    others do; a part may be empty, (0, C, H, W). A step is the one that a process alone would take on the joint batch,
+    and each process is told of that.
+    """
+
+    def join(self) -> tuple[int, int]:
+        """Meets the processes that the framework's launcher started with this one; called first, and once.
+
+        Returns:
+            This process's rank and the number of processes, as :class:`~googlenet_np.Batches` takes them; (0, 1) for
+            one that was started alone.
+
+        Raises:
+            OptionError: What the launcher says makes no sense, the others cannot be met, or this framework cannot.
+        """
         ...
 
 

@@ -188,7 +188,12 @@ def check_labels(labels: Array, batch_size: int, num_classes: int) -> None:
 
 
 def checked_batches(
-    batches: Iterable[Batch], in_channels: int, num_classes: int, dtype: npt.DTypeLike
+    batches: Iterable[Batch],
+    in_channels: int,
+    num_classes: int,
+    dtype: npt.DTypeLike,
+    *,
+    may_be_empty: bool = False,
 ) -> Iterator[Batch]:
     """Batches as a training loop takes them, each checked when its turn comes.
 
@@ -197,6 +202,7 @@ def checked_batches(
         in_channels: The C that they must have.
         num_classes: Logits of the network.
         dtype: Of its arithmetic.
+        may_be_empty: Whether N may be 0, as it may in one process's part of a batch.
 
     Yields:
         Images in ``dtype`` and labels, int64; contiguous and writeable: new arrays only where the caller's are not so.
@@ -205,8 +211,9 @@ def checked_batches(
         ImagesError: As of :func:`check_images` and :func:`check_labels`.
     """
     for images, labels in batches:
-        check_images(images, in_channels)
-        check_labels(labels, len(images), num_classes)
+        if not (may_be_empty and len(images) == len(labels) == 0):
+            check_images(images, in_channels)
+            check_labels(labels, len(images), num_classes)
         yield np.require(images, dtype, ["C", "W"]), np.require(labels, np.int64, ["C", "W"])
 
 

@@ -87,5 +87,6 @@ def train(
         for name, g in gradients.weights.items():
             trained[name], velocity[name] = rule(trained[name], velocity[name], g, hyperparameters, len(images))
         if listener:
-            listener(Step(gradients.loss, float((activations["fc"].argmax(axis=1) == labels).mean())))
+            accuracy = float((activations["fc"].argmax(axis=1) == labels).mean())
+            listener(Step(gradients.loss, accuracy, len(images)))
     return trained, OptimizerState(velocity if hyperparameters.momentum else {}, 1.0)

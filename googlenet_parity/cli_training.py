@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from googlenet_np.errors import OptionError
+from googlenet_np.errors import GoogLeNetError, OptionError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -72,7 +72,10 @@ def train(
 
     Every framework starts from the same weights and sees the same images in the same order. A checkpoint is written
     after each epoch; --resume goes on from it and comes to the same weights, bit for bit. Ctrl-C ends the run after
-    the step under way and saves.
+    the step under way and saves (of several processes: at once, and the last epoch's checkpoint stays).
+
+    Several processes share each batch, and take the step that one would take on all of it, where the framework's own
+    launcher starts them with this same command: torchrun for torch, TF_CONFIG for tf, MXNet's DMLC variables for mx.
 
     With --lockstep, nothing is saved: every backend (or the one named) takes the same few steps on the same batches as
     the reference. In float64 all losses, weights and momenta must agree; in float32 the first step is judged layer by
@@ -215,15 +218,26 @@ def _train(
     _check_folder(folder, resume=resume, force=force)
     _settle_threads()
     made = _make_backend(name, target)
+    shard = _join(name, made)
     console = Console(stderr=True)
-    training, test, settings = data.load(console)
+    training, test, settings = data.load(console, shard)
     folder.mkdir(parents=True, exist_ok=True)
-    run = _run(name, made, hyperparameters, training, test, folder, {**settings, "init": scheme}, resume=resume)
+    settings |= {"init": scheme, "processes": training.count}
+    run = _run(name, made, hyperparameters, training, test, folder, settings, resume=resume)
     if run.progress.epoch >= epochs:
         done = run.progress.epoch
-        print(f"The run in {folder} has {done} epochs already; --epochs says how many it should have in all.")
+        if training.rank == 0:
+            print(f"The run in {folder} has {done} epochs already; --epochs says how many it should have in all.")
         return
-    _show(console, run, epochs)
+    if training.count == 1:
+        _show(console, run, epochs)
+        return
+    with _together(training.count):
+        if training.rank == 0:
+            _show(console, run, epochs)
+        else:
+            for _ in run.epochs(epochs):
+                pass
 
 
 def _settle_threads() -> None:
@@ -231,6 +245,10 @@ def _settle_threads() -> None:
     from googlenet_parity.client import THREAD_VARIABLES
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if (processes := int(os.environ.get("LOCAL_WORLD_SIZE", "1"))) > 1:
+        cores = max(1, cores // processes)
+        if os.environ.get("OMP_NUM_THREADS") == "1":  # torchrun's own choice, whatever the machine
+            del os.environ["OMP_NUM_THREADS"]
     for variable in THREAD_VARIABLES:
         os.environ.setdefault(variable, str(cores))
     os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
@@ -272,6 +290,30 @@ def _make_backend(name: str, target: str) -> Backend:
     return made
 
 
+def _join(name: str, made: Backend) -> tuple[int, int]:
+    """This process's rank among those that train together, and how many they are."""
+    from googlenet_np.backend import JoiningBackend
+
+    rank, count = made.join() if isinstance(made, JoiningBackend) else (0, 1)
+    if count == 1 and "TORCHELASTIC_RUN_ID" in os.environ and (started := os.environ.get("WORLD_SIZE", "1")) != "1":
+        raise OptionError(f"torchrun started {started} processes, and {name} does not know of it: each would be alone.")
+    return rank, count
+
+
+@contextmanager
+def _together(count: int) -> Iterator[None]:
+    """Turns what a framework raises where another process has died, which each says in its own way, into a sentence."""
+    try:
+        yield
+    except (GoogLeNetError, typer.Exit):
+        raise
+    except Exception as error:
+        words = (str(error).splitlines() or [""])[0]
+        raise GoogLeNetError(
+            f"The {count} processes could not go on together; another one may say why. {type(error).__name__}: {words}"
+        ) from error
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keeps what a framework's libraries write to standard error from the terminal, unless the block fails.
@@ -305,8 +347,8 @@ class _Data:
     seed: int
     limit: int | None
 
-    def load(self, console: Console) -> tuple[Batches, Batches, dict[str, Any]]:
-        """Batches to train on and to test with, and the settings that say which."""
+    def load(self, console: Console, shard: tuple[int, int]) -> tuple[Batches, Batches, dict[str, Any]]:
+        """Batches to train on, this shard of them, and to test with; and the settings that say which."""
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
         from googlenet_np.batches import Batches
@@ -326,7 +368,9 @@ class _Data:
                 load_fashion_mnist(split, self.folder, verify=not self.any_data, progress=progress)
                 for split in ("train", "test")
             ]
-        training = Batches(*splits[0], self.batch_size, image_size=self.image_size, seed=self.seed, limit=self.limit)
+        training = Batches(
+            *splits[0], self.batch_size, image_size=self.image_size, seed=self.seed, limit=self.limit, shard=shard
+        )
         test = Batches(*splits[1], TEST_BATCH, image_size=self.image_size, seed=None)
         settings = {
             "batch_size": self.batch_size,
@@ -412,7 +456,9 @@ def _show(console: Console, run: Run, epochs: int) -> None:
             what = f"epoch {now.epoch}/{epochs}" if now.step < steps else f"testing {now.epoch}/{epochs}"
             bars.update(task, description=what, completed=now.step, numbers=numbers)
 
-        before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+        # Several processes would have to agree on the step behind which they end; so they end at once.
+        caught = (signal.SIGINT, signal.SIGTERM) if run.training.count == 1 else ()
+        before = {number: signal.signal(number, interrupted) for number in caught}
         try:
             for record in run.epochs(epochs, listener):
                 line = (

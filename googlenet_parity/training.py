@@ -1,4 +1,8 @@
-"""A training from its first step to its last: epochs, evaluation, history, checkpoints, and going on after a stop."""
+"""A training from its first step to its last: epochs, evaluation, history, checkpoints, and going on after a stop.
+
+Where several processes train together, each has a :class:`Run` of its own, over its shard of the batches; the first
+alone tests and writes, and the others wait for it at the next step.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +62,7 @@ class Run:
     Attributes:
         model: To be trained; it holds the weights to begin with.
         hyperparameters: Of the optimiser and the loss.
-        training, test: The data.
+        training, test: The data; of several processes, each has its shard of the former.
         folder: An existing one, where the checkpoint and the history are kept.
         settings: What the run was started with, for the history; on resuming, what must be as it was.
         progress: How far it is.
@@ -91,7 +95,7 @@ class Run:
                 yield self._finish_epoch()
 
     def save(self) -> None:
-        """Writes the checkpoint and the history."""
+        """Writes the checkpoint and the history, if this is the first process."""
         assert self.state is not None
         weights = self.model.export_weights()
         if not all(np.isfinite(array).all() for array in [*weights.values(), *self.state.arrays.values()]):
@@ -99,6 +103,8 @@ class Run:
                 f"The weights are not finite after step {self.progress.step or len(self.training)} of epoch "
                 f"{self.progress.epoch + (self.progress.step > 0)}: the training has diverged; try a lower --lr."
             )
+        if self.training.rank:
+            return
         history = [self.settings, *self.history]
         with atomic_write(self.folder / HISTORY) as file:
             file.write("".join(json.dumps(record) + "\n" for record in history).encode())
@@ -109,24 +115,21 @@ class Run:
     def _train_epoch(self, listener: Listener | None) -> None:
         """The rest of an epoch, or as much of it as comes before :attr:`stop`."""
         before = self.progress
-        sizes: list[int] = []
         sums = [before.loss, before.correct]
         steps = images = 0
         start = time.monotonic()
 
         def batches() -> Iterator[Batch]:
             for batch in self.training.epoch(before.epoch, start=before.step):
-                sizes.append(len(batch[0]))
                 yield batch
                 if self.stop:
                     return
 
         def stepped(step: Step) -> None:
             nonlocal steps, images
-            size = sizes[steps]
-            steps, images = steps + 1, images + size
-            sums[0] += step.loss * size
-            sums[1] += step.accuracy * size
+            steps, images = steps + 1, images + step.images
+            sums[0] += step.loss * step.images
+            sums[1] += step.accuracy * step.images
             if not np.isfinite(step.loss):
                 raise DivergedError(
                     f"The loss is {step.loss} at step {before.step + steps} of epoch {before.epoch + 1}: "
@@ -150,7 +153,7 @@ class Run:
             "epoch": done.epoch + 1,
             "train_loss": done.loss / count,
             "train_accuracy": done.correct / count,
-            "test_accuracy": evaluate(self.model, self.test),
+            "test_accuracy": None if self.training.rank else evaluate(self.model, self.test),
             "seconds": round(done.seconds, 2),
             "images_per_second": round(count / done.seconds, 1),
         }

@@ -5,8 +5,9 @@ What runs once runs eagerly, since tracing a ``tf.function`` through this networ
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from typing import Any
 
@@ -26,7 +27,7 @@ from googlenet_np.backend import (
     OptimizerState,
     check_dtype,
 )
-from googlenet_np.errors import ImagesError
+from googlenet_np.errors import ImagesError, OptionError
 from googlenet_np.images import check_images, check_labels, checked_batches
 from googlenet_np.weights import check_state, check_weights, weights_like
 from googlenet_tf.model import GoogLeNet
@@ -49,10 +50,37 @@ class Backend:
 
     def __init__(self, padding: str = "symmetric") -> None:
         self._padding = padding
+        self._strategy: tf.distribute.Strategy | None = None
 
     def versions(self) -> dict[str, str]:
         """TensorFlow's, Keras' and NumPy's versions."""
         return {"tensorflow": tf.__version__, "keras": version("keras"), "numpy": np.__version__}
+
+    def join(self) -> tuple[int, int]:
+        """Meets the other workers that TensorFlow's own variable ``TF_CONFIG`` lists; before TensorFlow does anything.
+
+        Returns:
+            This process's rank and the number of processes, a chief first; (0, 1) for one that was started alone.
+
+        Raises:
+            OptionError: ``TF_CONFIG`` describes no cluster of workers, Keras is older than 3, or a worker has more than
+                one device.
+        """
+        if "TF_CONFIG" not in os.environ:
+            return 0, 1
+        rank, count = _worker()
+        if count == 1:
+            return 0, 1
+        if tf.keras.__version__.startswith("2."):
+            raise OptionError(f"Several processes need Keras 3; this is Keras {tf.keras.__version__}.")
+        try:
+            self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        except (RuntimeError, tf.errors.OpError) as error:
+            raise OptionError(f"TensorFlow cannot meet the other workers of TF_CONFIG: {error}") from None
+        if self._strategy.num_replicas_in_sync != count:
+            devices = self._strategy.num_replicas_in_sync
+            raise OptionError(f"The {count} workers of TF_CONFIG have {devices} devices; expected one of each.")
+        return rank, count
 
     def build(self, weights: Mapping[str, Array], dtype: DType) -> TFModel:
         """A model of ``dtype`` with these canonical weights; channels and classes follow from their shapes.
@@ -63,9 +91,10 @@ class Backend:
         """
         check_weights(weights)
         in_channels, num_classes = weights_like(weights)
-        model = GoogLeNet(num_classes, in_channels, self._padding, dtype=check_dtype(dtype))
+        with self._strategy.scope() if self._strategy else nullcontext():
+            model = GoogLeNet(num_classes, in_channels, self._padding, dtype=check_dtype(dtype))
         import_weights(model, weights)
-        return TFModel(model)
+        return TFModel(model, self._strategy)
 
 
 class SamePadding(Backend):
@@ -80,10 +109,12 @@ class TFModel:
 
     Args:
         model: One that has weights. It is used, not copied: weights written later do count.
+        strategy: As :class:`~googlenet_tf.training.Training` takes it.
     """
 
-    def __init__(self, model: GoogLeNet) -> None:
+    def __init__(self, model: GoogLeNet, strategy: tf.distribute.Strategy | None = None) -> None:
         self._model = model
+        self._strategy = strategy
         self._training: Training | None = None
         self._graphs: dict[tuple[int, ...], Any] = {}
 
@@ -145,12 +176,14 @@ class TFModel:
         if state is not None:
             check_state(state, channels, classes)
             self._training.import_state(state)
-        self._training.train(checked_batches(batches, channels, classes, self._model.dtype), listener)
+        several = self._strategy is not None
+        checked = checked_batches(batches, channels, classes, self._model.dtype, may_be_empty=several)
+        self._training.train(checked, listener)
         return self._training.export_state()
 
     def training(self, hyperparameters: Hyperparameters) -> Training:
         """A new training of this model."""
-        return Training(self._model, hyperparameters)
+        return Training(self._model, hyperparameters, self._strategy)
 
     def export_weights(self) -> dict[str, Array]:
         return export_weights(self._model)
@@ -161,6 +194,21 @@ class TFModel:
 
     def _tensor(self, array: Array) -> tf.Tensor:
         return tf.convert_to_tensor(layout.nchw_to_nhwc(array) if array.ndim == 4 else array, self._model.compute_dtype)
+
+
+def _worker() -> tuple[int, int]:
+    """This process's place among the workers of ``TF_CONFIG``, and how many there are."""
+    try:
+        resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        jobs = resolver.cluster_spec().as_dict()
+        chiefs = len(jobs.get("chief", ()))
+        workers = {"chief": range(chiefs), "worker": range(chiefs, chiefs + len(jobs.get("worker", ())))}
+        return workers[resolver.task_type][resolver.task_id], workers["worker"].stop
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise OptionError(
+            f"TF_CONFIG describes no place among workers ({error!r}); expected "
+            '{"cluster": {"worker": [addresses]}, "task": {"type": "worker", "index": number}}.'
+        ) from None
 
 
 def _array(tensor: tf.Tensor) -> Array:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import tensorflow as tf
 
 from googlenet_np import layout
 from googlenet_np.backend import Batch, Hyperparameters, Listener, OptimizerState, Step
+from googlenet_tf.joint import JointModel
 from googlenet_tf.model import GoogLeNet
 from googlenet_tf.weights import canonical_array, keras_array, named_variables
 
@@ -23,37 +26,43 @@ class Training:
     Args:
         model: One that has weights. It is compiled.
         hyperparameters: Of the optimiser and the loss.
+        strategy: A ``MultiWorkerMirroredStrategy`` in whose scope the model was made: its processes take each step
+            together, each with a part of the batch. Keras 3 alone.
     """
 
-    def __init__(self, model: GoogLeNet, hyperparameters: Hyperparameters) -> None:
+    def __init__(
+        self,
+        model: GoogLeNet,
+        hyperparameters: Hyperparameters,
+        strategy: tf.distribute.Strategy | None = None,
+    ) -> None:
         self.model = model
         self.hyperparameters = hyperparameters
-        self.optimizer = SGD(
-            hyperparameters.lr, momentum=hyperparameters.momentum, l2=hyperparameters.weight_decay, name="sgd"
-        )
-        self.optimizer.build(model.trainable_variables)
-        cross_entropy = {"from_logits": True, "label_smoothing": hyperparameters.label_smoothing}
-        # Keras 3 casts logits to the loss's own dtype, float32 by default; Keras 2 has no such argument, and no cast.
-        dtype = {} if tf.keras.__version__.startswith("2.") else {"dtype": model.dtype}
-        model.compile(
-            self.optimizer,
-            loss=tf.keras.losses.CategoricalCrossentropy(**cross_entropy, **dtype),
-            metrics=[
-                tf.keras.metrics.CategoricalCrossentropy(**cross_entropy, dtype=model.dtype, name="cross_entropy"),
-                tf.keras.metrics.CategoricalAccuracy(dtype=model.dtype, name="accuracy"),
-            ],
-            jit_compile=False,  # on the CPU, XLA trains at half the speed
-        )
+        self.strategy = strategy
+        self.fitted = JointModel(model, hyperparameters.label_smoothing) if strategy else model
+        with self._scope():
+            self.optimizer = SGD(
+                hyperparameters.lr, momentum=hyperparameters.momentum, l2=hyperparameters.weight_decay, name="sgd"
+            )
+            self.optimizer.build(model.trainable_variables)
+            loss_and_metrics = {} if strategy else self._loss_and_metrics()
+            # On the CPU, XLA trains at half the speed.
+            self.fitted.compile(self.optimizer, **loss_and_metrics, jit_compile=False)
 
     def train(self, batches: Iterable[Batch], listener: Listener | None = None) -> None:
         """One step for each batch of images (N, C, H, W), in the model's dtype, and labels (N,)."""
-        source = _Source(batches, self.model.fc.units)
-        callbacks = [_EachBatch(listener)] if listener else []
-        with warnings.catch_warnings():
+        source = _Source(batches, self.model.fc.units, shared=self.strategy is not None)
+        callbacks = [_EachBatch(listener, source)] if listener else []
+        data: Any = self._dataset(source)
+        if self.strategy:
+            data = self.strategy.distribute_datasets_from_function(lambda _: self._dataset(source))
+        with self._scope(), warnings.catch_warnings():
             # Keras would rather know beforehand how many batches there are.
             warnings.filterwarnings("ignore", "Your input ran out of data", UserWarning)
-            self.model.fit(self._dataset(source), shuffle=False, verbose=0, callbacks=callbacks)
-        source.raise_failure()
+            try:
+                self.fitted.fit(data, shuffle=False, verbose=0, callbacks=callbacks)
+            finally:
+                source.raise_failure()
 
     def export_state(self) -> OptimizerState:
         """Copies of the momentum variables; empty without momentum."""
@@ -76,10 +85,26 @@ class Training:
         )
         return tf.data.Dataset.from_generator(source.batches, output_signature=signature)
 
+    def _loss_and_metrics(self) -> dict[str, Any]:
+        options = {"from_logits": True, "label_smoothing": self.hyperparameters.label_smoothing}
+        dtype = self.model.dtype
+        # Keras 3 casts logits to the loss's own dtype, float32 by default; Keras 2 has no such argument, and no cast.
+        of_loss = {} if tf.keras.__version__.startswith("2.") else {"dtype": dtype}
+        return {
+            "loss": tf.keras.losses.CategoricalCrossentropy(**options, **of_loss),
+            "metrics": [
+                tf.keras.metrics.CategoricalCrossentropy(**options, dtype=dtype, name="cross_entropy"),
+                tf.keras.metrics.CategoricalAccuracy(dtype=dtype, name="accuracy"),
+            ],
+        }
+
+    def _scope(self) -> AbstractContextManager[Any]:
+        return self.strategy.scope() if self.strategy else nullcontext()
+
     @property
     def _scale(self) -> float:
         """Keras keeps the last change of the weights, -lr * v."""
-        return -1 / float(self.optimizer.learning_rate)
+        return -1 / float(tf.convert_to_tensor(self.optimizer.learning_rate))
 
     def _momentums(self) -> dict[str, Any]:
         """The optimiser's momentum variables under canonical parameter names."""
@@ -116,20 +141,32 @@ class SGD(tf.keras.optimizers.SGD):
 
 
 class _Source:
-    """Batches as Keras takes them. TensorFlow reads them in a thread of its own, and would hide what one raises."""
+    """Batches as Keras takes them. TensorFlow reads them in a thread of its own, and would hide what one raises.
 
-    def __init__(self, batches: Iterable[Batch], classes: int) -> None:
+    Args:
+        batches: NCHW.
+        classes: Of the labels.
+        shared: Whether other processes have parts of the batches, so that they may not just end before their time.
+    """
+
+    def __init__(self, batches: Iterable[Batch], classes: int, *, shared: bool = False) -> None:
         self.classes = classes
+        self.lengths: deque[int] = deque()
+        """Of the batches that were handed out, first of those that are not trained on yet."""
         self._batches = batches
+        self._shared = shared
         self._failure: Exception | None = None
 
     def batches(self) -> Iterator[tuple[Any, Any]]:
         """Images NHWC, and labels one-hot, since Keras smooths no others; they end where there is no next."""
         try:
             for images, labels in self._batches:
+                self.lengths.append(len(images))
                 yield layout.nchw_to_nhwc(images), np.eye(self.classes, dtype=images.dtype)[labels]
         except Exception as error:
             self._failure = error
+            if self._shared:
+                raise
 
     def raise_failure(self) -> None:
         """Raises what ended the batches before their time."""
@@ -140,13 +177,15 @@ class _Source:
 class _EachBatch(tf.keras.callbacks.Callback):
     """Tells of every batch by itself; Keras' own numbers are means since the epoch began."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, source: _Source) -> None:
         super().__init__()
         self._listener = listener
+        self._source = source
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         self.model.reset_metrics()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         assert logs is not None
-        self._listener(Step(float(logs["cross_entropy"]), float(logs["accuracy"])))
+        images = logs.get("images", self._source.lengths.popleft())
+        self._listener(Step(float(logs["cross_entropy"]), float(logs["accuracy"]), int(images)))

@@ -51,7 +51,7 @@ def export_weights(model: GoogLeNet) -> dict[str, Array]:
         raise WeightsError("The model has no weights before its first call, as it was made with in_channels=None.")
     variables = named_variables(model)
     # All are read before one is permuted: amid large copies, each of TensorFlow's calls takes several times as long.
-    tensors = [tf.raw_ops.ReadVariableOp(resource=v.handle, dtype=v.dtype) for v in variables.values()]
+    tensors = [tf.raw_ops.ReadVariableOp(resource=_handles(v)[0], dtype=v.dtype) for v in variables.values()]
     with ThreadPoolExecutor() as threads:  # permuting is most of the work, and NumPy lets go of the interpreter for it
         return dict(zip(variables, threads.map(canonical_array, tensors), strict=True))
 
@@ -83,7 +83,8 @@ def import_weights(model: GoogLeNet, weights: Mapping[str, Array]) -> None:
         arrays = list(threads.map(lambda name: keras_array(weights[name], dtype), variables))
     for variable, array in zip(variables.values(), arrays, strict=True):
         # Not variable.assign(array), which takes three times as long; what it checks has been checked.
-        tf.raw_ops.AssignVariableOp(resource=variable.handle, value=array)
+        for handle in _handles(variable):
+            tf.raw_ops.AssignVariableOp(resource=handle, value=array)
 
 
 def canonical_array(weight: tf.Tensor) -> Array:
@@ -94,6 +95,13 @@ def canonical_array(weight: tf.Tensor) -> Array:
 def keras_array(weight: Array, dtype: npt.DTypeLike) -> Array:
     """A contiguous copy of a canonical weight for Keras: OIHW to HWIO, (out, in) to (in, out)."""
     return np.array(_TO_KERAS[weight.ndim](weight), dtype, order="C")
+
+
+def _handles(variable: Any) -> list[Any]:
+    """Of a variable's memory; one for each replica in this process, if it was made in a distribution strategy."""
+    stored = variable if isinstance(variable, tf.Variable) else variable.value  # Keras 3 wraps TensorFlow's
+    replicas = stored.values if isinstance(stored, tf.distribute.DistributedValues) else (stored,)
+    return [replica.handle for replica in replicas]
 
 
 def named_layer(model: GoogLeNet, name: str) -> tf.keras.layers.Layer:

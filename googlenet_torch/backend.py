@@ -8,6 +8,7 @@ therefore missing from the activation too; a hook that added it would hide the f
 from __future__ import annotations
 
 import copy
+import os
 import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, distributed, fx, nn
 from torch.nn import functional as F
 
 from googlenet_np.architecture import GOOGLENET
@@ -30,7 +31,7 @@ from googlenet_np.backend import (
     OptimizerState,
     check_dtype,
 )
-from googlenet_np.errors import ImagesError
+from googlenet_np.errors import ImagesError, OptionError
 from googlenet_np.images import check_images, check_labels, checked_batches
 from googlenet_np.weights import check_state, check_weights, weights_like
 from googlenet_torch.model import GoogLeNet
@@ -53,6 +54,24 @@ class Backend:
         built_with = torch.__config__.show()
         found = {name: match[1] for name, pattern in libraries.items() if (match := re.search(pattern, built_with))}
         return {"torch": torch.__version__, **found, "numpy": np.__version__}
+
+    def join(self) -> tuple[int, int]:
+        """Meets the other processes of ``torchrun``, or of what else sets its variables, by Gloo.
+
+        Returns:
+            This process's rank and the number of processes; (0, 1) for one that was started alone.
+
+        Raises:
+            OptionError: They cannot be met.
+        """
+        if os.environ.get("WORLD_SIZE", "1") == "1":
+            return 0, 1
+        if not distributed.is_initialized():
+            try:
+                distributed.init_process_group("gloo")
+            except (RuntimeError, ValueError) as error:
+                raise OptionError(f"PyTorch cannot meet the other processes of torchrun: {error}") from None
+        return distributed.get_rank(), distributed.get_world_size()
 
     def build(self, weights: Mapping[str, Array], dtype: DType) -> TorchModel:
         """A ``GoogLeNet`` of ``dtype`` with these weights; channels and classes follow from their shapes.
@@ -134,7 +153,8 @@ class TorchModel:
             self._training.import_state(state)
         try:
             with torch.enable_grad():
-                checked = checked_batches(batches, self._in_channels, classes, str(self._dtype).removeprefix("torch."))
+                dtype, several = str(self._dtype).removeprefix("torch."), self._training.processes > 1
+                checked = checked_batches(batches, self._in_channels, classes, dtype, may_be_empty=several)
                 self._training.train(checked, listener)
         finally:
             self.__dict__.pop("_channels_last", None)  # a copy of the weights as they were

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, distributed, nn
 
 from googlenet_np.backend import Batch, Hyperparameters, Listener, OptimizerState, Step
 
@@ -15,6 +15,9 @@ __all__ = ["Training"]
 
 class Training:
     """Stochastic gradient descent on a ``GoogLeNet``.
+
+    Where ``torch.distributed`` is initialised, its processes take each step together: each has a part of the batch, and
+    all have the same weights, at first those of rank 0.
 
     Args:
         model: On the CPU. Its parameters change their memory format to channels-last, in which oneDNN convolves
@@ -25,7 +28,11 @@ class Training:
     def __init__(self, model: nn.Module, hyperparameters: Hyperparameters) -> None:
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
         self.hyperparameters = hyperparameters
-        self.loss = nn.CrossEntropyLoss(label_smoothing=hyperparameters.label_smoothing)
+        self.processes = distributed.get_world_size() if distributed.is_initialized() else 1
+        self.network = nn.parallel.DistributedDataParallel(model) if self.processes > 1 else model
+        self.loss = nn.CrossEntropyLoss(
+            label_smoothing=hyperparameters.label_smoothing, reduction="sum" if self.processes > 1 else "mean"
+        )
         self.optimizer = torch.optim.SGD(
             model.parameters(),
             lr=hyperparameters.lr,
@@ -39,13 +46,29 @@ class Training:
         for images, labels in batches:
             x = torch.from_numpy(images).to(memory_format=torch.channels_last)
             y = torch.from_numpy(labels)
-            logits = self.model(x)
+            logits = self.network(x)
             loss = self.loss(logits, y)
+            right = (logits.argmax(dim=1) == y).sum().item()
+            if self.processes > 1:
+                loss, step = self._joint(loss, right, len(y))
+            else:
+                step = Step(loss.item(), right / len(y), len(y))
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
             if listener:
-                listener(Step(loss.item(), (logits.argmax(dim=1) == y).double().mean().item()))
+                listener(step)
+
+    def _joint(self, loss: Tensor, right: float, images: int) -> tuple[Tensor, Step]:
+        """What to go back from, and the joint batch's step, of what is summed over this process's part of it.
+
+        ``DistributedDataParallel`` takes the mean of the processes' gradients, however many images they had, or none.
+        """
+        sums = torch.tensor([loss.item(), right, images], dtype=torch.float64)
+        distributed.all_reduce(sums)
+        joint_loss, joint_right, joint_images = sums.tolist()
+        step = Step(joint_loss / joint_images, joint_right / joint_images, int(joint_images))
+        return loss * (self.processes / joint_images), step
 
     def export_state(self) -> OptimizerState:
         """Copies of the momentum buffers, which PyTorch makes at the first step; empty before, and without momentum."""
