@@ -229,6 +229,11 @@ def _train(
         if training.rank == 0:
             print(f"The run in {folder} has {done} epochs already; --epochs says how many it should have in all.")
         return
+    if run.changed and training.rank == 0:
+        print(
+            f"Not bit for bit what an unbroken run gives: {'; '.join(run.changed)}. The history notes it.",
+            file=sys.stderr,
+        )
     if training.count == 1:
         _show(console, run, epochs)
         return
@@ -416,7 +421,7 @@ def _run(
     if resume:
         saved = checkpoint.load(folder / CHECKPOINT)
         Run.check_settings(saved, settings)
-        return Run.resumed(made.build(saved.weights, "float32"), saved, **given)
+        return Run.resumed(made.build(saved.weights, "float32"), saved, settings, **given)
     return Run(made.build(init_weights(chosen["seed"], scheme=chosen["init"]), "float32"), settings=settings, **given)
 
 

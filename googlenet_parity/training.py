@@ -68,6 +68,7 @@ class Run:
         progress: How far it is.
         state: The optimiser's; None at first.
         history: A record for each whole epoch.
+        changed: Which software is another than when the run began, in words: its bits may be others, too.
         stop: Set to true, by a signal handler for instance, it ends the run behind the step under way.
     """
 
@@ -80,6 +81,7 @@ class Run:
     progress: Progress = field(default_factory=Progress)
     state: OptimizerState | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
     stop: bool = False
 
     def epochs(self, count: int, listener: Listener | None = None) -> Iterator[dict[str, Any]]:
@@ -163,11 +165,21 @@ class Run:
         return record
 
     @classmethod
-    def resumed(cls, model: BuiltModel, saved: Checkpoint, **given: Any) -> Run:
-        """A run that goes on from a checkpoint; ``model`` holds its weights, and ``given`` is as of the class."""
+    def resumed(cls, model: BuiltModel, saved: Checkpoint, settings: Mapping[str, Any], **given: Any) -> Run:
+        """A run that goes on from a checkpoint; ``model`` holds its weights, and ``given`` is as of the class.
+
+        It keeps the settings that it began with; where the versions of ``settings`` are others, they are noted beside.
+        """
+        kept = dict(saved.settings)
+        old, new = kept.get("versions", {}), settings["versions"]
+        changed = [f"{name} {old.get(name)} then, {new[name]} now" for name in new if old.get(name) != new[name]]
+        if changed:
+            since = {"epoch": saved.progress.epoch, "step": saved.progress.step, "versions": new}
+            kept["went_on"] = [*kept.get("went_on", []), since]
         return cls(
             model,
-            settings=saved.settings,
+            settings=kept,
+            changed=changed,
             progress=saved.progress,
             state=saved.state,
             history=list(saved.history),

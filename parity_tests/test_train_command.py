@@ -204,6 +204,22 @@ def test_more_epochs_continue_bit_for_bit(train: Train, folder: Path, tmp_path: 
     assert (weights_of(folder), state_of(folder), numbers_of(folder)) == unbroken
 
 
+def test_going_on_with_other_versions_is_told_and_noted(train: Train, folder: Path) -> None:
+    train("--epochs", 1, "--limit", 4)
+    saved = checkpoint.load(folder / CHECKPOINT)
+    saved.settings["versions"] = {**saved.settings["versions"], "numpy": "1.0"}
+    checkpoint.save(folder / CHECKPOINT, saved)
+    result = train("--epochs", 2, "--limit", 4, "--resume")
+    assert result.code == 0
+    told = f"Not bit for bit what an unbroken run gives: numpy 1.0 then, {np.__version__} now. The history notes it.\n"
+    assert told in result.err
+    settings = history_of(folder)[0]
+    assert settings["versions"]["numpy"] == "1.0"
+    (since,) = settings["went_on"]
+    assert (since["epoch"], since["step"], since["versions"]["numpy"]) == (1, 0, np.__version__)
+    assert "Not bit for bit" not in train("--epochs", 2, "--limit", 4, "--resume").err
+
+
 def test_epochs_that_are_done_already(train: Train, folder: Path) -> None:
     train("--epochs", 2, "--limit", 4)
     before = {file: file.read_bytes() for file in folder.iterdir()}

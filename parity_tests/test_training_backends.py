@@ -11,6 +11,7 @@ import gc
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import permutations
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,9 @@ import pytest
 
 from googlenet_np import forward, gradients, init_weights, sample_images, training
 from googlenet_np.backend import Backend, Batch, BuiltModel, DType, Hyperparameters, OptimizerState, Step
+from googlenet_np.batches import Batches
 from googlenet_np.errors import ImagesError, WeightsError
+from googlenet_np.fashion_mnist import load_fashion_mnist
 from googlenet_parity.bounds import FLOAT64_GATE
 from parity_tests.backends import BACKENDS, load
 
@@ -444,19 +447,20 @@ def test_bad_states_are_refused(backend: Backend, fault: str) -> None:
 
 
 @pytest.mark.usefixtures("traced")
-def test_sixteen_real_images_are_learnt_by_heart(backend: Backend) -> None:
-    """From 2.40 nats, a loss of 0.02 after sixty steps (measured); a guess among ten costs 2.30.
+def test_a_few_hundred_real_images_teach_the_network_something(backend: Backend, fashion_mnist: Path) -> None:
+    """From 2.9 nats to a mean of 1.24 to 1.37 over the sixth epoch (measured); a guess among ten costs 2.30.
 
     A deep network without normalisation stays long on a plateau from weights that are as small as Xavier's; somewhat
     larger ones leave it at once.
     """
-    images, labels = sample_images(16, image_size=(32, 32))
     weights = {
-        name: array * np.float32(1.4 if name.endswith("weight") else 1) for name, array in init_weights(0).items()
+        name: array * np.float32(1.6 if name.endswith("weight") else 1) for name, array in init_weights(0).items()
     }
+    images, labels = load_fashion_mnist("train", fashion_mnist)
+    data = Batches(images, labels, 16, image_size=(32, 32), limit=256)
     model = backend.build(weights, "float32")
-    trained = train(model, [(images, labels)] * 60, Hyperparameters(0.002, 0.9))
+    trained = train(model, [batch for epoch in range(6) for batch in data.epoch(epoch)], Hyperparameters(0.002, 0.9))
     assert trained.steps[0].loss > 2
-    assert np.mean([step.loss for step in trained.steps[-5:]]) < 0.5
-    assert trained.steps[-1].accuracy >= 15 / 16
-    assert (model.predict(images).argmax(axis=1) == labels).mean() >= 15 / 16
+    assert np.mean([step.loss for step in trained.steps[-len(data) :]]) < 1.6
+    right = sum((model.predict(x).argmax(axis=1) == y).sum() for x, y in data.epoch(0))
+    assert right / len(data.images) > 0.4
