@@ -20,7 +20,7 @@ import numpy as np
 from timing import interleaved, print_ratios
 
 BATCH_SIZE = 128
-STEPS = 3
+STEPS = 10
 ROUNDS = 5
 LR = 0.01
 

@@ -48,21 +48,20 @@ class Training:
             loss_and_metrics = {} if strategy else self._loss_and_metrics()
             # On the CPU, XLA trains at half the speed.
             self.fitted.compile(self.optimizer, **loss_and_metrics, jit_compile=False)
+        self._source = _Source(model, shared=strategy is not None)
+        self._data = self._dataset()
 
     def train(self, batches: Iterable[Batch], listener: Listener | None = None) -> None:
         """One step for each batch of images (N, C, H, W), in the model's dtype, and labels (N,)."""
-        source = _Source(batches, self.model.fc.units, shared=self.strategy is not None)
-        callbacks = [_EachBatch(listener, source)] if listener else []
-        data: Any = self._dataset(source)
-        if self.strategy:
-            data = self.strategy.distribute_datasets_from_function(lambda _: self._dataset(source))
+        self._source.begin(batches)
+        callbacks = [_EachBatch(listener, self._source)] if listener else []
         with self._scope(), warnings.catch_warnings():
             # Keras would rather know beforehand how many batches there are.
             warnings.filterwarnings("ignore", "Your input ran out of data", UserWarning)
             try:
-                self.fitted.fit(data, shuffle=False, verbose=0, callbacks=callbacks)
+                self.fitted.fit(self._data, shuffle=False, verbose=0, callbacks=callbacks)
             finally:
-                source.raise_failure()
+                self._source.end()
 
     def export_state(self) -> OptimizerState:
         """Copies of the momentum variables; empty without momentum."""
@@ -78,12 +77,24 @@ class Training:
         for name, momentum in momentums.items():
             momentum.assign(keras_array(arrays[name], self.model.dtype) if arrays else tf.zeros_like(momentum))
 
-    def _dataset(self, source: _Source) -> tf.data.Dataset:
-        signature = (
-            tf.TensorSpec((None, None, None, self.model.in_channels), self.model.dtype),
-            tf.TensorSpec((None, source.classes), self.model.dtype),
-        )
-        return tf.data.Dataset.from_generator(source.batches, output_signature=signature)
+    def _dataset(self) -> Any:
+        """What ``fit`` reads, whatever the source holds: made once, since TensorFlow traces each dataset anew.
+
+        Not ``from_generator``: where one is made, TensorFlow sets the C library's ``M_MMAP_THRESHOLD``, and from then
+        on the whole process gets its large arrays from the kernel, and clears them, each time.
+        """
+        source, dtype = self._source, self.model.dtype
+        shapes = (None, None, None, source.channels), (None, source.classes)
+
+        def read(_: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            more, *arrays = tf.numpy_function(source.next, [], (tf.bool, dtype, dtype))
+            return more, *(tf.ensure_shape(array, shape) for array, shape in zip(arrays, shapes, strict=True))
+
+        def dataset(_: Any = None) -> tf.data.Dataset:
+            steps = tf.data.Dataset.range(tf.int64.max)
+            return steps.map(read).take_while(lambda more, *_: more).map(lambda _, *batch: batch)
+
+        return self.strategy.distribute_datasets_from_function(dataset) if self.strategy else dataset()
 
     def _loss_and_metrics(self) -> dict[str, Any]:
         options = {"from_logits": True, "label_smoothing": self.hyperparameters.label_smoothing}
@@ -144,34 +155,42 @@ class _Source:
     """Batches as Keras takes them. TensorFlow reads them in a thread of its own, and would hide what one raises.
 
     Args:
-        batches: NCHW.
-        classes: Of the labels.
+        model: Whose channels, classes and dtype they have.
         shared: Whether other processes have parts of the batches, so that they may not just end before their time.
     """
 
-    def __init__(self, batches: Iterable[Batch], classes: int, *, shared: bool = False) -> None:
-        self.classes = classes
+    def __init__(self, model: GoogLeNet, *, shared: bool = False) -> None:
+        assert model.in_channels is not None  # it has weights
+        self.channels, self.classes, self.dtype = model.in_channels, model.fc.units, model.dtype
         self.lengths: deque[int] = deque()
         """Of the batches that were handed out, first of those that are not trained on yet."""
-        self._batches = batches
+        self._batches: Iterator[Batch] = iter(())
         self._shared = shared
         self._failure: Exception | None = None
 
-    def batches(self) -> Iterator[tuple[Any, Any]]:
-        """Images NHWC, and labels one-hot, since Keras smooths no others; they end where there is no next."""
+    def begin(self, batches: Iterable[Batch]) -> None:
+        """Hands out these from now on, NCHW."""
+        self._batches, self._failure = iter(batches), None
+        self.lengths.clear()
+
+    def next(self) -> tuple[bool, Any, Any]:
+        """Whether there is one more; its images, NHWC, and its labels, one-hot, since Keras smooths no others."""
         try:
             for images, labels in self._batches:
                 self.lengths.append(len(images))
-                yield layout.nchw_to_nhwc(images), np.eye(self.classes, dtype=images.dtype)[labels]
+                return True, layout.nchw_to_nhwc(images), np.eye(self.classes, dtype=self.dtype)[labels]
         except Exception as error:
             self._failure = error
             if self._shared:
                 raise
+        return False, np.empty((0, 0, 0, self.channels), self.dtype), np.empty((0, self.classes), self.dtype)
 
-    def raise_failure(self) -> None:
-        """Raises what ended the batches before their time."""
-        if self._failure:
-            raise self._failure
+    def end(self) -> None:
+        """Lets go of the batches, and raises what ended them before their time."""
+        failure = self._failure
+        self.begin(())
+        if failure:
+            raise failure
 
 
 class _EachBatch(tf.keras.callbacks.Callback):

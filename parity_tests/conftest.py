@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import signal
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,22 +50,6 @@ def _header() -> list[str]:
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Each backend in turn, as ``googlenet_parity.backends`` would give it."""
     return load(request.param)
-
-
-@pytest.fixture(autouse=True)
-def heap() -> Iterator[None]:
-    """Undoes, after each test, what TensorFlow does to the whole process when it reads a dataset from a generator.
-
-    It tells glibc to give freed memory back at once (``M_TRIM_THRESHOLD``, which also fixes what is large enough to be
-    mapped anew each time): from then on NumPy's arrays cost fifteen times the page faults, and the reference takes two
-    to three times as long (measured with TensorFlow 2.21).
-    """
-    yield
-    if "tensorflow" in sys.modules and platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        trim_threshold, mmap_threshold = -1, -3
-        libc.mallopt(mmap_threshold, 2**25)
-        libc.mallopt(trim_threshold, 2**26)
 
 
 @pytest.fixture(scope="session")
