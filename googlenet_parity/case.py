@@ -19,6 +19,10 @@ SAMPLES = 16
 """Images of the default run: as many as ship with the package."""
 
 
+SAMPLES_NAME = "Fashion-MNIST test images"
+"""What a report calls them."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What a caller may choose; None stands for a default that follows from the other options.
@@ -83,7 +87,7 @@ def make_case(options: Options) -> Case:
     settings = {
         "seed": None if options.weights else options.seed,
         "weights": str(options.weights or "xavier_uniform"),
-        "images": str(options.images or "Fashion-MNIST test images"),
+        "images": str(options.images or SAMPLES_NAME),
         "shape": list(images.shape),
         "num_classes": num_classes,
         "dtypes": list(dtypes),

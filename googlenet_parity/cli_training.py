@@ -405,7 +405,7 @@ def _run(
 ) -> Run:
     from googlenet_np.weights import init_weights
     from googlenet_parity import checkpoint
-    from googlenet_parity.run import environment
+    from googlenet_parity.environment import environment
     from googlenet_parity.training import CHECKPOINT, Run, settings_of
 
     given: dict[str, Any] = {"hyperparameters": hyperparameters, "training": training, "test": test, "folder": folder}

@@ -82,7 +82,7 @@ class Worker:
         timeout: Seconds after which the process is ended.
         threads: How many the framework may start, unless the caller's own environment says.
         memory_limit: Address space in bytes, or None.
-        python: The interpreter.
+        python: The interpreter; None for this one.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Worker:
         timeout: float,
         threads: int,
         memory_limit: int | None = None,
-        python: str = sys.executable,
+        python: str | None = None,
     ) -> None:
         self.label = label
         self.started = time.monotonic()
@@ -108,7 +108,7 @@ class Worker:
         self._lock = threading.Lock()
         ours, theirs = socket.socketpair()
         # Unbuffered: what a process says before it is killed are its last words.
-        command = [python, "-u", "-m", "googlenet_parity.worker", "--socket", str(theirs.fileno())]
+        command = [python or sys.executable, "-u", "-m", "googlenet_parity.worker", "--socket", str(theirs.fileno())]
         command += ["--folder", tempfile.mkdtemp(dir=folder)]
         if memory_limit:
             command += ["--memory-limit", str(memory_limit)]

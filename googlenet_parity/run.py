@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import queue
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,12 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from googlenet_np.backend import DTYPES, DType
 from googlenet_parity.client import Reply, Worker
+from googlenet_parity.environment import environment
 from googlenet_parity.ground_truth import WIRING_SAMPLES, GroundTruth
 from googlenet_parity.layer_gradients import LayerGradientTruth, layer_gradient_truth
 from googlenet_parity.training_truth import Steps, TrainingTruth
@@ -27,7 +26,7 @@ from googlenet_parity.transport import Shelf
 from googlenet_parity.trial import SINGLE, Listener, Subject, Trial
 from googlenet_parity.verdict import Report
 
-__all__ = ["Case", "Listener", "Subject", "environment", "run", "run_each"]
+__all__ = ["Case", "Listener", "Subject", "run", "run_each"]
 
 Array = npt.NDArray[Any]
 
@@ -152,26 +151,6 @@ def _judge(case: Case, trials: Sequence[Trial]) -> Report:
 def _truth(case: Case, dtype: DType, backends: int) -> GroundTruth:
     images = slice(WIRING_SAMPLES if dtype == "float64" else None)
     return GroundTruth(case.weights, case.images[images], case.labels[images], backends=max(1, backends))
-
-
-def environment() -> dict[str, Any]:
-    """Where this runs: interpreter, NumPy, operating system, processor."""
-    return {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _put(answered: queue.SimpleQueue[Trial], trial: Trial, _: Future[Reply]) -> None:

@@ -44,11 +44,13 @@ class Subject:
         name: As it is called in the report.
         target: Its ``module:attribute``.
         required: Whether a missing framework is an error; otherwise the backend is skipped.
+        python: The interpreter that runs it; None for this one.
     """
 
     name: str
     target: str
     required: bool = False
+    python: str | None = None
 
 
 class Listener(Protocol):

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from googlenet_np.backend import Hyperparameters, OptimizerState, Step
+from googlenet_parity.environment import full_environment
 from googlenet_parity.transport import Shelf, read_arrays
 
 Array = npt.NDArray[Any]
@@ -40,6 +41,11 @@ class Calls:
         self._backend = getattr(importlib.import_module(module), attribute)()
         versions = {str(name): str(version) for name, version in self._backend.versions().items()}
         return {"versions": versions, "python": platform.python_version()}, {}
+
+    def environment(self) -> Answer:
+        """Where this process runs, and the switches that may move its numbers."""
+        told: Mapping[str, Any] = getattr(self._backend, "numerics", dict)()
+        return {**full_environment(), **{str(name): str(value) for name, value in told.items()}}, {}
 
     def build(self, *, dtype: str, **weights: Array) -> Answer:
         """Builds the model of ``dtype`` and gives its weights back."""

@@ -1,0 +1,184 @@
+"""The commands ``record`` and ``compare``: their options, and what a person sees while they work."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from googlenet_np.errors import FileError, OptionError
+
+if TYPE_CHECKING:
+    from googlenet_np.backend import DType
+    from googlenet_parity.case import Options
+    from googlenet_parity.trace import Trace
+
+__all__ = ["compare", "record"]
+
+Seed = Annotated[int | None, typer.Option(min=0, show_default="0, or the trace's", help="Seed of the weights.")]
+Weights = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", show_default="Xavier, by the seed", help="Canonical weights in safetensors."),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.npy|DIR",
+        show_default="real Fashion-MNIST test images",
+        help="An array (N, C, H, W), float in any range or uint8; or a folder of image files.",
+    ),
+]
+Size = Annotated[
+    tuple[int, int] | None,
+    typer.Option(metavar="H W", show_default="96 96, or the trace's", help="Pixels; any size from 1 1 up."),
+]
+Batch = Annotated[int | None, typer.Option(min=1, show_default="16, or the trace's", help="Images.")]
+Precision = Annotated[str | None, typer.Option(metavar="float32|float64", show_default="float32, or the trace's")]
+Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=0.001, help="Time that one backend may take.")]
+
+
+def record(
+    backend: Annotated[
+        str, typer.Argument(metavar="BACKEND", help="torch, tf, mx, module:attribute, or name=module:attribute.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The trace, a safetensors file.")],
+    seed: Seed = None,
+    weights: Weights = None,
+    images: Images = None,
+    image_size: Size = None,
+    batch_size: Batch = None,
+    dtype: Precision = None,
+    python: Annotated[
+        str | None, typer.Option(metavar="PATH", show_default="this one", help="Interpreter that has the framework.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    timeout: Timeout = 600.0,
+) -> None:
+    """Keep what a backend computes: all named activations, logits, loss, gradients and predictions, in a file.
+
+    Beside the numbers it says what made them (versions, processor, threads, switches), on which weights and images
+    (their hashes), and how far rounding may take each layer. ``compare`` sets it against another one.
+    """
+    from googlenet_parity.case import Options
+    from googlenet_parity.trace import write_trace
+
+    if out.exists() and not force:
+        raise FileError(f"'{out}' is there already; --force writes over it.")
+    options = Options(seed or 0, image_size, None, None, batch_size, images, weights, (dtype or "float32",))
+    trace = _record(backend, options, python, timeout)
+    write_trace(out, trace.header, trace.tensors)
+    shape = "×".join(map(str, trace.header["settings"]["shape"]))
+    print(f"{trace.label}, {trace.header['dtype']}, images {shape}: {len(trace.tensors)} tensors in {out}.")
+
+
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="A trace, or a backend as of ``record``.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
+    require: Annotated[
+        str,
+        typer.Option(
+            metavar="rounding|bitwise", help="What must hold: differences that rounding explains, or none at all."
+        ),
+    ] = "rounding",
+    seed: Seed = None,
+    weights: Weights = None,
+    images: Images = None,
+    image_size: Size = None,
+    batch_size: Batch = None,
+    dtype: Precision = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Show every tensor, not only the layers that matter.")
+    ] = False,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every difference as JSON.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write them as JUnit XML.")] = None,
+    timeout: Timeout = 600.0,
+) -> None:
+    """Set two traces, or backends, against each other: what differs first, where beyond rounding, and by how much.
+
+    Each may be as far from the exact numbers as rounding allows; so two may be apart by twice that. A backend that is
+    set against a trace runs on the trace's weights and images; where those came from files, name them again.
+    """
+    from rich.console import Console
+
+    from googlenet_parity import comparison_export
+    from googlenet_parity.case import Options
+    from googlenet_parity.comparison import REQUIREMENTS, compare_traces
+    from googlenet_parity.trace import open_trace
+
+    if require not in REQUIREMENTS:
+        raise OptionError(f"--require is {require!r}; expected {' or '.join(REQUIREMENTS)}.")
+    given = Options(seed or 0, image_size, None, None, batch_size, images, weights, (dtype or "float32",))
+    traces: dict[str, Trace] = {name: open_trace(name) for name in (first, second) if _is_file(name)}
+    if traces:
+        given = _like(next(iter(traces.values())), given, seed)
+    one, other = (traces.get(name) or _record(name, given, None, timeout) for name in (first, second))
+    found = compare_traces(one, other, require)
+    comparison_export.print_comparison(Console(), found, every=layers)
+    if json:
+        comparison_export.write_json(json, found)
+    if junit:
+        comparison_export.write_junit(junit, found)
+    raise typer.Exit(found.exit_code)
+
+
+def _is_file(name: str) -> bool:
+    """Whether an argument names a file; what looks like one and is not there is said by whoever opens it."""
+    return Path(name).exists() or name.endswith((".safetensors", ".trace")) or (os.sep in name and ":" not in name)
+
+
+def _like(trace: Trace, given: Options, seed: int | None) -> Options:
+    """The options with which a live backend runs what the trace ran; those that were given count first.
+
+    Raises:
+        OptionError: The trace's weights or images came from a file that nobody names.
+    """
+    from googlenet_parity.case import SAMPLES_NAME
+
+    settings: dict[str, Any] = trace.header["settings"]
+    for what, named, known in (
+        ("weights", given.weights, settings["seed"] is not None),
+        ("images", given.images, settings["images"] == SAMPLES_NAME),
+    ):
+        if named is None and not known:
+            raise OptionError(f"The trace is of {what} from '{settings[what]}'; name them again with --{what}.")
+    count, channels, height, width = settings["shape"]
+    return replace(
+        given,
+        seed=settings["seed"] or 0 if seed is None else seed,
+        image_size=given.image_size or ((height, width) if given.images is None else None),
+        in_channels=channels if given.weights is None else None,
+        num_classes=settings["num_classes"] if given.weights is None else None,
+        batch_size=given.batch_size or count,
+        dtypes=(trace.header["dtype"],),
+    )
+
+
+def _record(name: str, options: Options, python: str | None, timeout: float) -> Trace:
+    from rich.console import Console
+
+    from googlenet_parity import terminal
+    from googlenet_parity.case import make_case
+    from googlenet_parity.recording import record as record_backend
+    from googlenet_parity.registry import find_backend
+    from googlenet_parity.run import Subject
+
+    label, target = find_backend(name)
+    case = make_case(options)
+    dtype: DType = case.dtypes[0]
+    try:
+        with terminal.progress(Console(stderr=True), [label]) as listener:
+            return record_backend(
+                case,
+                Subject(label, target, required=True, python=python),
+                dtype,
+                timeout=timeout,
+                threads=os.cpu_count() or 1,
+                listener=listener,
+            )
+    except KeyboardInterrupt:
+        print("Interrupted; every process that was started has been ended.", file=sys.stderr)
+        raise typer.Exit(130) from None
