@@ -57,11 +57,12 @@ class Difference:
 
     def sentence(self) -> str:
         """For a person."""
+        name = self.name.removeprefix(ACTIVATIONS)
         if self.message or self.identical:
-            return f"{self.name} {self.message or 'is the same, bit for bit'}"
+            return f"{name} {self.message or 'is the same, bit for bit'}"
         share = "" if self.share is None else f", {self.share:.3g} of what rounding allows"
         return (
-            f"{self.name} differs by {self.error:.3g}, {self.ulp:.3g} ulp{share}: {self.first:.9g} and "
+            f"{name} differs by {self.error:.3g}, {self.ulp:.3g} ulp{share}: {self.first:.9g} and "
             f"{self.second:.9g} at {self.index}; {self.differing:.2%} of its entries differ"
         )
 
