@@ -11,7 +11,8 @@
 from __future__ import annotations
 
 from googlenet_mx import _numpy_bool  # noqa: F401 -- first, as it makes "import mxnet" work everywhere below
+from googlenet_mx.checkpoint import load_checkpoint, save_checkpoint
 from googlenet_mx.model import GoogLeNet, Inception
 from googlenet_mx.weights import export_weights, import_weights
 
-__all__ = ["GoogLeNet", "Inception", "export_weights", "import_weights"]
+__all__ = ["GoogLeNet", "Inception", "export_weights", "import_weights", "load_checkpoint", "save_checkpoint"]

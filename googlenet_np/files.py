@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from googlenet_np.errors import FileError
 
-__all__ = ["atomic_write"]
+__all__ = ["atomic_write", "read_file"]
 
 
 @contextlib.contextmanager
@@ -42,3 +42,15 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """The whole file.
+
+    Raises:
+        FileError: No such file, or it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise FileError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.") from None

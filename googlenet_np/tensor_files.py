@@ -6,14 +6,13 @@ import json
 import os
 import struct
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from googlenet_np.errors import FileError
-from googlenet_np.files import atomic_write
+from googlenet_np.files import atomic_write, read_file
 
 __all__ = ["FORMAT_VERSION", "load_tensors", "save_tensors"]
 
@@ -61,10 +60,7 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Array], str | 
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise FileError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.") from None
+    content = read_file(path)
     try:
         tensors = load(content)
         kind, header = _header(content)

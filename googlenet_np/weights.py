@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ __all__ = [
     "check_weights",
     "init_weights",
     "load_weights",
+    "name_differences",
     "save_weights",
     "weights_like",
 ]
@@ -125,12 +126,8 @@ def check_weights(
     if not isinstance(weights, Mapping):
         raise WeightsError(f"The weights are a {type(weights).__name__}; expected a dict of name to NumPy array.")
     names = architecture.parameter_shapes()
-    missing = sorted(set(names) - set(weights))
-    unexpected = sorted(set(weights) - set(names), key=str)
-    if missing or unexpected:
-        parts = [f"{len(missing)} missing: {', '.join(missing)}"] * bool(missing)
-        parts += [f"{len(unexpected)} unexpected: {', '.join(map(_printable, unexpected))}"] * bool(unexpected)
-        raise WeightsError(f"The weights do not have the {len(names)} canonical names; {'; '.join(parts)}.")
+    if differences := name_differences(weights, names):
+        raise WeightsError(f"The weights do not have the {len(names)} canonical names; {differences}.")
     own = weights_like(weights)
     expected = architecture.parameter_shapes(
         own[0] if in_channels is None else in_channels, own[1] if num_classes is None else num_classes
@@ -139,6 +136,15 @@ def check_weights(
         faults = [fault for name, shape in expected.items() for fault in _faults(name, weights[name], shape)]
     if faults:
         raise WeightsError(f"The weights do not fit {architecture.name}: {'; '.join(faults)}.")
+
+
+def name_differences(actual: Collection[Any], desired: Collection[str]) -> str:
+    """Every missing and every unexpected name, sorted, as the end of a sentence; empty where there is none."""
+    missing = sorted(set(desired) - set(actual))
+    unexpected = sorted(set(actual) - set(desired), key=str)
+    parts = [f"{len(missing)} missing: {', '.join(missing)}"] * bool(missing)
+    parts += [f"{len(unexpected)} unexpected: {', '.join(map(_printable, unexpected))}"] * bool(unexpected)
+    return "; ".join(parts)
 
 
 def check_state(state: OptimizerState, in_channels: int, num_classes: int) -> None:

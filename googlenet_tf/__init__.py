@@ -11,7 +11,8 @@ Usage::
     weights = export_weights(model)  # NumPy arrays, in the layouts that all frameworks here share
 """
 
+from googlenet_tf.checkpoint import load_checkpoint, save_checkpoint
 from googlenet_tf.model import GoogLeNet, Inception
 from googlenet_tf.weights import export_weights, import_weights
 
-__all__ = ["GoogLeNet", "Inception", "export_weights", "import_weights"]
+__all__ = ["GoogLeNet", "Inception", "export_weights", "import_weights", "load_checkpoint", "save_checkpoint"]

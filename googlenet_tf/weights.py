@@ -21,7 +21,15 @@ from googlenet_np.errors import WeightsError
 from googlenet_np.weights import check_weights, weights_like
 from googlenet_tf.model import GoogLeNet
 
-__all__ = ["canonical_array", "export_weights", "import_weights", "keras_array", "named_layer", "named_variables"]
+__all__ = [
+    "canonical_array",
+    "canonical_layout",
+    "export_weights",
+    "import_weights",
+    "keras_array",
+    "named_layer",
+    "named_variables",
+]
 
 Array = npt.NDArray[Any]
 
@@ -85,6 +93,11 @@ def import_weights(model: GoogLeNet, weights: Mapping[str, Array]) -> None:
         # Not variable.assign(array), which takes three times as long; what it checks has been checked.
         for handle in _handles(variable):
             tf.raw_ops.AssignVariableOp(resource=handle, value=array)
+
+
+def canonical_layout(weight: Array) -> Array:
+    """A view of a Keras weight in canonical layout: HWIO to OIHW, (in, out) to (out, in); other ranks as they are."""
+    return _TO_CANONICAL[weight.ndim](weight) if weight.ndim in _TO_CANONICAL else weight
 
 
 def canonical_array(weight: tf.Tensor) -> Array:

@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
+from googlenet_torch.checkpoint import load_checkpoint, save_checkpoint
 from googlenet_torch.model import GoogLeNet, Inception
 from googlenet_torch.weights import export_weights, import_weights
 
-__all__ = ["GoogLeNet", "Inception", "export_weights", "import_weights"]
+__all__ = ["GoogLeNet", "Inception", "export_weights", "import_weights", "load_checkpoint", "save_checkpoint"]

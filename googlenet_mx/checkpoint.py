@@ -1,0 +1,108 @@
+"""MXNet's own files, ``.params``, of this project's models and of the source document's."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+import numpy.typing as npt
+
+from googlenet_np.architecture import GOOGLENET
+from googlenet_np.errors import FileError, WeightsError
+from googlenet_np.files import atomic_write, read_file
+from googlenet_np.module_trees import GLUON_EXPORT, GLUON_SOURCE, PROJECT, canonical_weights, renamed, strip_common
+from googlenet_np.weights import check_weights
+
+__all__ = ["load_checkpoint", "save_checkpoint"]
+
+Array = npt.NDArray[Any]
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """Reads a ``.params`` file.
+
+    Args:
+        path: Written by ``save_parameters`` of ``GoogLeNet`` (``b1.conv.weight``) or of the source document's
+            ``Sequential`` (``0.0.weight``, ``2.0.p1_1.weight``), or by ``export`` of ``GoogLeNet``
+            (``arg:googlenet0_conv0_weight``).
+
+    Returns:
+        116 contiguous arrays, kernels OIHW, dense (out, in), under canonical names and in canonical order, in the
+        file's own dtypes, bit for bit.
+
+    Raises:
+        FileError: No such file, or not a whole file of MXNet arrays.
+        WeightsError: It holds no GoogLeNet in float32 or float64.
+    """
+    arrays = _load(path)
+    try:
+        if not isinstance(arrays, dict):
+            raise WeightsError("The file holds arrays without names; expected those of save_parameters or export.")
+        return canonical_weights(_tensors(arrays), (PROJECT, GLUON_SOURCE, GLUON_EXPORT))
+    except WeightsError as error:
+        raise WeightsError(f"{os.fspath(path)!r}: {error}") from None
+
+
+def save_checkpoint(path: str | os.PathLike[str], weights: Mapping[str, Array]) -> None:
+    """Writes a canonical weights set as ``save_parameters`` of a ``GoogLeNet`` does, atomically.
+
+    ``GoogLeNet(...).load_parameters(path)`` takes it as it is, under ``npx.set_np()`` if it was saved so, else not.
+
+    Args:
+        path: Written beside, and renamed.
+        weights: Canonical names to float32 or float64 arrays, kernels OIHW, dense (out, in). Only read.
+
+    Raises:
+        WeightsError: The set is not canonical; nothing is written.
+        FileError: The file cannot be written; what was at ``path`` stays.
+    """
+    check_weights(weights)
+    ordered = {name: weights[name] for name in GOOGLENET.parameter_shapes()}
+    content = _saved(path, {name: mx.nd.array(array, dtype=array.dtype) for name, array in ordered.items()})
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+def _load(path: str | os.PathLike[str]) -> Any:
+    content = read_file(path)
+    # A file saved under npx.set_np(), as the source document's code does, loads in those shape semantics alone; and
+    # any other file outside them alone.
+    for np_shape in (False, True):
+        with mx.util.np_array(False), mx.util.np_shape(np_shape):
+            try:
+                return mx.nd.load_frombuffer(content)
+            except (mx.MXNetError, UnicodeDecodeError):
+                continue
+    raise FileError(f"{os.fspath(path)!r} is not a whole file of MXNet arrays.")
+
+
+def _tensors(arrays: Mapping[str, Any]) -> dict[str, Array]:
+    tensors = {name: array.asnumpy() for name, array in arrays.items()}
+    if all(name.startswith(("arg:", "aux:")) for name in tensors):
+        tensors = renamed(tensors, lambda name: name.partition(":")[2])
+        # The model's own name, which Gluon counts (googlenet0_) and a user may choose.
+        models = {name.removesuffix("conv0_weight") for name in tensors if name.endswith("conv0_weight")}
+        return strip_common(tensors, (min(models, key=len, default=""),))
+    return tensors
+
+
+def _saved(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> bytes:
+    """The bytes of the file; MXNet writes to named files alone."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            temporary = Path(folder) / "weights.params"
+            mx.nd.save(str(temporary), arrays)
+            content = temporary.read_bytes()
+            # MXNet does not look whether its last bytes reach the disk.
+            if not np.array_equal(load_checkpoint(temporary)["fc.bias"], arrays["fc.bias"].asnumpy()):
+                raise OSError("what was written differs from what was to be written")
+    except OSError as error:
+        raise FileError(f"Cannot write {os.fspath(path)!r}: {error.strerror or error}.") from None
+    except (mx.MXNetError, FileError):
+        raise FileError(f"Cannot write {os.fspath(path)!r}: the temporary folder does not take the file.") from None
+    return content

@@ -1,0 +1,112 @@
+"""PyTorch's own files: state dicts, of this project's models and of the source document's.
+
+A file is read with ``weights_only=True``: tensors and plain containers, no pickle that runs code.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from googlenet_np.architecture import GOOGLENET
+from googlenet_np.errors import FileError, WeightsError
+from googlenet_np.files import atomic_write, read_file
+from googlenet_np.module_trees import PROJECT, TORCH_NOTE, TORCH_SOURCE, canonical_weights, renamed, strip_common
+from googlenet_np.weights import check_weights
+
+__all__ = ["load_checkpoint", "save_checkpoint"]
+
+Array = npt.NDArray[Any]
+
+WRAPPERS = ("state_dict", "model_state_dict")
+"""Keys under which training scripts keep the state dict beside an optimiser's and an epoch."""
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """Reads a ``.pt`` or ``.pth`` file with a state dict, and runs nothing that is in it.
+
+    Args:
+        path: A state dict, bare or under ``state_dict`` or ``model_state_dict``, of ``GoogLeNet``, of the source
+            document's ``Sequential`` (``0.0.weight``, ``2.0.p1_1.weight``) or of the study note's ``net``
+            (``net.2.0.b1_1.weight``); the prefixes of ``torch.compile`` and ``DataParallel`` are taken off.
+
+    Returns:
+        116 contiguous arrays, kernels OIHW, dense (out, in), under canonical names and in canonical order, in the
+        file's own dtypes, bit for bit.
+
+    Raises:
+        FileError: No such file, or not a whole PyTorch file of tensors and plain values.
+        WeightsError: It holds no state dict of a GoogLeNet in float32 or float64.
+    """
+    content = _load(path)
+    try:
+        tensors = {str(name): _array(name, tensor) for name, tensor in _state_dict(content).items()}
+        # torch.compile puts its name before the model, or before a part of it.
+        tensors = strip_common(renamed(tensors, lambda name: name.replace("_orig_mod.", "")), ("module.", "net."))
+        return canonical_weights(tensors, (PROJECT, TORCH_SOURCE, TORCH_NOTE))
+    except WeightsError as error:
+        raise WeightsError(f"{os.fspath(path)!r}: {error}") from None
+
+
+def save_checkpoint(path: str | os.PathLike[str], weights: Mapping[str, Array]) -> None:
+    """Writes a canonical weights set as the state dict of a ``GoogLeNet``, atomically.
+
+    ``GoogLeNet(...).load_state_dict(torch.load(path))`` takes it as it is.
+
+    Args:
+        path: Written beside, and renamed.
+        weights: Canonical names to float32 or float64 arrays, kernels OIHW, dense (out, in). Only read.
+
+    Raises:
+        WeightsError: The set is not canonical; nothing is written.
+        FileError: The file cannot be written; what was at ``path`` stays.
+    """
+    check_weights(weights)
+    buffer = io.BytesIO()  # PyTorch turns a full disk into errors of its own; memory has none
+    torch.save({name: torch.from_numpy(np.array(weights[name])) for name in GOOGLENET.parameter_shapes()}, buffer)
+    with atomic_write(path) as file:
+        file.write(buffer.getbuffer())
+
+
+def _load(path: str | os.PathLike[str]) -> Any:
+    content = read_file(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about files that are refused anyway
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise FileError(
+            f"{os.fspath(path)!r} is no PyTorch file of tensors and plain values alone; what else is in it could run "
+            f"code and is not read. Save the model's state_dict(), a lazy model's after its first call."
+        ) from None
+    except Exception:  # of any kind: a damaged file sends PyTorch's reader anywhere
+        raise FileError(f"{os.fspath(path)!r} is not a whole PyTorch file, as torch.save writes it.") from None
+
+
+def _state_dict(content: Any) -> Mapping[str, Any]:
+    if not isinstance(content, Mapping):
+        raise WeightsError(f"The file holds a {type(content).__name__}; expected a state dict.")
+    wrapped = [key for key in WRAPPERS if isinstance(content.get(key), Mapping)]
+    if len(wrapped) > 1:
+        raise WeightsError(f"The file holds {' and '.join(wrapped)}; expected one state dict.")
+    return content[wrapped[0]] if wrapped else content
+
+
+def _array(name: object, tensor: Any) -> Any:
+    """A tensor as NumPy sees it, not copied. What is none is kept, for the message about all the names."""
+    if not isinstance(tensor, Tensor):
+        return tensor
+    if tensor.dtype not in (torch.float32, torch.float64) or tensor.layout is not torch.strided or tensor.is_meta:
+        raise WeightsError(
+            f"{name!r} is {tensor.dtype}, {tensor.layout}; expected dense float32 or float64, with data."
+        )
+    return tensor.detach().numpy()
