@@ -46,7 +46,11 @@ class Training:
         )
         self.kvstore = kvstore
         if kvstore is not None:
-            kvstore.init(self._sums_key, mx.nd.zeros(3, dtype="float64"))
+            kvstore.init(self._sums_key, mx.nd.zeros(3))
+            # Left to its first step, the trainer asks for rank 0's weights and sends gradients under the same key at
+            # once; the server may answer with the gradients.
+            self._ready()
+            mx.nd.waitall()
 
     def train(self, batches: Iterable[Batch], listener: Listener | None = None) -> None:
         """One step for each batch of images (N, C, H, W), in the model's dtype, and labels (N,)."""
@@ -69,7 +73,7 @@ class Training:
 
     def _joint(self, step: Step, part: int) -> Step:
         """The step of the joint batch, of one on this process's part of it, which has ``part`` images."""
-        sums = mx.nd.array([step.loss * part, step.accuracy * part, part], dtype="float64")
+        sums = mx.nd.array([step.loss * part, step.accuracy * part, part])
         self.kvstore.push(self._sums_key, sums)
         self.kvstore.pull(self._sums_key, out=sums)
         loss, right, images = sums.asnumpy().tolist()
@@ -114,10 +118,16 @@ class Training:
     @property
     def _updater(self) -> Any:
         """Gluon's only way to the optimiser's state that is not a pickle, its ``save_states``."""
-        if not self.trainer._kv_initialized:
-            self.trainer._init_kvstore()
+        self._ready()
         (updater,) = self.trainer._updaters
         return updater
+
+    def _ready(self) -> None:
+        """What the trainer else does in its first step: it sets up its key-value store, and brings weights there."""
+        if not self.trainer._kv_initialized:
+            self.trainer._init_kvstore()
+        if self.trainer._params_to_init:
+            self.trainer._init_params()
 
     @property
     def _indices(self) -> dict[str, int]:

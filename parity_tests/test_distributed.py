@@ -171,6 +171,25 @@ def test_two_processes_take_the_steps_of_one(name: str, start: Start, tmp_path: 
         assert array.tobytes() == other.tobytes()
 
 
+def test_mxnet_has_the_weights_before_it_sends_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both go under the same key: a request for weights that is still on its way may be answered with gradients."""
+    backend = load("mx")
+    import mxnet
+
+    from googlenet_mx.backend import MXNetModel
+
+    events: list[str] = []
+    store = mxnet.kv.create("local")
+    for place, name in ((store, "broadcast"), (store, "pushpull"), (mxnet.nd, "waitall")):
+        known = getattr(place, name)
+        monkeypatch.setattr(
+            place, name, lambda *a, _known=known, _name=name, **k: (events.append(_name), _known(*a, **k))
+        )
+    model: Any = backend.build(init_weights(5), "float64")
+    MXNetModel(model._model, store).train(batches(0, 1)[:1], ALL)
+    assert events == ["broadcast"] * 116 + ["waitall"] + ["pushpull"] * 116
+
+
 @pytest.mark.parametrize("name", ["torch", "tf"])
 def test_when_one_dies_the_other_ends_with_an_error(name: str, start: Start, tmp_path: Path) -> None:
     """MXNet's store waits for its dead."""
