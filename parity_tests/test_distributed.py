@@ -179,12 +179,17 @@ def test_mxnet_has_the_weights_before_it_sends_gradients(monkeypatch: pytest.Mon
     from googlenet_mx.backend import MXNetModel
 
     events: list[str] = []
+
+    def watched(name: str, known: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            events.append(name)
+            return known(*arguments, **options)
+
+        return call
+
     store = mxnet.kv.create("local")
     for place, name in ((store, "broadcast"), (store, "pushpull"), (mxnet.nd, "waitall")):
-        known = getattr(place, name)
-        monkeypatch.setattr(
-            place, name, lambda *a, _known=known, _name=name, **k: (events.append(_name), _known(*a, **k))
-        )
+        monkeypatch.setattr(place, name, watched(name, getattr(place, name)))
     model: Any = backend.build(init_weights(5), "float64")
     MXNetModel(model._model, store).train(batches(0, 1)[:1], ALL)
     assert events == ["broadcast"] * 116 + ["waitall"] + ["pushpull"] * 116
