@@ -42,6 +42,16 @@ def run(
             "One that is named and missing is an error; one that is not named is skipped.",
         ),
     ] = None,
+    python: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--python",
+            metavar="NAME=PATH",
+            show_default="this one",
+            help="Interpreter that runs a backend, of another environment, say: tf=/opt/old/bin/python. It needs the "
+            "framework and NumPy. old=tf:/opt/old/bin/python runs tf once more, under another name. Repeatable.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the weights.")] = 0,
     image_size: Annotated[
         Size | None, typer.Option(metavar="H W", show_default="96 96", help="Pixels; any size from 1 1 up.")
@@ -95,8 +105,7 @@ def run(
 
     from googlenet_parity import export, terminal
     from googlenet_parity.case import Options, make_case
-    from googlenet_parity.registry import find_backend, registered_backends
-    from googlenet_parity.run import Subject
+    from googlenet_parity.registry import choose
     from googlenet_parity.run import run as run_case
 
     options = Options(
@@ -109,9 +118,7 @@ def run(
         weights,
         tuple(dtype) if dtype else Options.dtypes,
     )
-    named = [find_backend(name) for name in backend or ()]
-    subjects = [Subject(name, target, required=True) for name, target in dict(named).items()]
-    subjects = subjects or [Subject(name, target) for name, target in registered_backends().items()]
+    subjects = choose(backend or (), python or ())
     console = Console()
     try:
         with terminal.progress(Console(stderr=True), [subject.name for subject in subjects]) as listener:

@@ -13,8 +13,11 @@ import typer
 from googlenet_np.errors import FileError, OptionError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from googlenet_np.backend import DType
     from googlenet_parity.case import Options
+    from googlenet_parity.registry import Subject
     from googlenet_parity.trace import Trace
 
 __all__ = ["compare", "record"]
@@ -64,12 +67,16 @@ def record(
     (their hashes), and how far rounding may take each layer. ``compare`` sets it against another one.
     """
     from googlenet_parity.case import Options
+    from googlenet_parity.interpreters import find_interpreter
+    from googlenet_parity.registry import Subject, find_backend
     from googlenet_parity.trace import write_trace
 
     if out.exists() and not force:
         raise FileError(f"'{out}' is there already; --force writes over it.")
     options = Options(seed or 0, image_size, None, None, batch_size, images, weights, (dtype or "float32",))
-    trace = _record(backend, options, python, timeout)
+    name, target = find_backend(backend)
+    interpreter = find_interpreter(python) if python else None
+    trace = _record(Subject(name, target, required=True, python=interpreter), options, timeout)
     write_trace(out, trace.header, trace.tensors)
     shape = "×".join(map(str, trace.header["settings"]["shape"]))
     print(f"{trace.label}, {trace.header['dtype']}, images {shape}: {len(trace.tensors)} tensors in {out}.")
@@ -90,6 +97,15 @@ def compare(
     image_size: Size = None,
     batch_size: Batch = None,
     dtype: Precision = None,
+    python: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--python",
+            metavar="NAME=PATH",
+            show_default="this one",
+            help="Interpreter that runs a backend: compare tf old --python old=tf:/opt/old/bin/python. Repeatable.",
+        ),
+    ] = None,
     layers: Annotated[
         bool, typer.Option("--layers", help="Show every tensor, not only the layers that matter.")
     ] = False,
@@ -115,7 +131,8 @@ def compare(
     traces: dict[str, Trace] = {name: open_trace(name) for name in (first, second) if _is_file(name)}
     if traces:
         given = _like(next(iter(traces.values())), given, seed)
-    one, other = (traces.get(name) or _record(name, given, None, timeout) for name in (first, second))
+    live = _live([name for name in (first, second) if name not in traces], python or ())
+    one, other = (traces.get(name) or _record(live[name], given, timeout) for name in (first, second))
     found = compare_traces(one, other, require)
     comparison_export.print_comparison(Console(), found, every=layers)
     if json:
@@ -157,28 +174,27 @@ def _like(trace: Trace, given: Options, seed: int | None) -> Options:
     )
 
 
-def _record(name: str, options: Options, python: str | None, timeout: float) -> Trace:
+def _live(names: Sequence[str], interpreters: Sequence[str]) -> dict[str, Subject]:
+    """The backends of these names, each in its interpreter; a name may be one that an interpreter brings."""
+    from googlenet_parity.registry import choose, find_backend
+
+    labels = {interpreter.partition("=")[0] for interpreter in interpreters}
+    chosen = {subject.name: subject for subject in choose([name for name in names if name not in labels], interpreters)}
+    return {name: chosen[name if name in labels else find_backend(name)[0]] for name in names}
+
+
+def _record(subject: Subject, options: Options, timeout: float) -> Trace:
     from rich.console import Console
 
     from googlenet_parity import terminal
     from googlenet_parity.case import make_case
     from googlenet_parity.recording import record as record_backend
-    from googlenet_parity.registry import find_backend
-    from googlenet_parity.run import Subject
 
-    label, target = find_backend(name)
     case = make_case(options)
     dtype: DType = case.dtypes[0]
     try:
-        with terminal.progress(Console(stderr=True), [label]) as listener:
-            return record_backend(
-                case,
-                Subject(label, target, required=True, python=python),
-                dtype,
-                timeout=timeout,
-                threads=os.cpu_count() or 1,
-                listener=listener,
-            )
+        with terminal.progress(Console(stderr=True), [subject.name]) as listener:
+            return record_backend(case, subject, dtype, timeout=timeout, threads=os.cpu_count() or 1, listener=listener)
     except KeyboardInterrupt:
         print("Interrupted; every process that was started has been ended.", file=sys.stderr)
         raise typer.Exit(130) from None

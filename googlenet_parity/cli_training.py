@@ -178,13 +178,10 @@ def _lockstep(backend: str | None, hyperparameters: Hyperparameters, **chosen: A
 
     from googlenet_parity import terminal
     from googlenet_parity.lockstep import Options, make_case
-    from googlenet_parity.registry import find_backend, registered_backends
-    from googlenet_parity.run import Subject, run
+    from googlenet_parity.registry import choose
+    from googlenet_parity.run import run
 
-    if backend is None:
-        subjects = [Subject(name, target) for name, target in registered_backends().items()]
-    else:
-        subjects = [Subject(*find_backend(backend), required=True)]
+    subjects = choose([backend] if backend else [])
     console = Console()
     try:
         with terminal.progress(Console(stderr=True), [subject.name for subject in subjects]) as listener:

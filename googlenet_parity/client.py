@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from googlenet_parity.interpreters import worker_command, worker_environment
 from googlenet_parity.transport import Shelf, take_arrays
 
 __all__ = ["AbilityError", "BackendError", "MissingBackendError", "Reply", "Worker"]
@@ -101,15 +102,15 @@ class Worker:
         self.started = time.monotonic()
         self._timeout = timeout
         self._timed_out = False
+        self._garbled = False
         self._epitaph = ""
+        self._place = f" in {python}" if python else ""
         self._shelf = shelf
         self._printed = b""
         self._waiting: deque[Future[Reply]] = deque()
         self._lock = threading.Lock()
         ours, theirs = socket.socketpair()
-        # Unbuffered: what a process says before it is killed are its last words.
-        command = [python or sys.executable, "-u", "-m", "googlenet_parity.worker", "--socket", str(theirs.fileno())]
-        command += ["--folder", tempfile.mkdtemp(dir=folder)]
+        command = [*worker_command(python), "--socket", str(theirs.fileno()), "--folder", tempfile.mkdtemp(dir=folder)]
         if memory_limit:
             command += ["--memory-limit", str(memory_limit)]
         with theirs:
@@ -119,7 +120,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno()],
-                env=dict.fromkeys(THREAD_VARIABLES, str(threads)) | os.environ,
+                env=dict.fromkeys(THREAD_VARIABLES, str(threads)) | worker_environment(python, folder),
                 **_OWN_GROUP,
             )
         self._socket = ours
@@ -155,8 +156,7 @@ class Worker:
     def close(self) -> None:
         """Ends the process; calls that are still waiting get an error."""
         self._timer.cancel()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._kill()
         self._process.wait()
         self._reader.join()
         self._stream.close()
@@ -164,11 +164,14 @@ class Worker:
 
     def _out_of_time(self) -> None:
         self._timed_out = True
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._kill()
         # A child of the process that left its group may hold the other end open; the reader is not to wait for that.
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _listen(self) -> None:
         """Keeps the end of what the process prints, so that a flood of it fills neither disk nor memory."""
@@ -178,9 +181,10 @@ class Worker:
                 self._printed = (self._printed + printed)[-LAST_BYTES:]
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            for line in self._stream:
-                self._resolve(self._waiting.popleft(), json.loads(line))
+        with contextlib.suppress(OSError):
+            self._garbled = not self._understand()
+        if self._garbled:
+            self._kill()
         self._process.wait()
         self._timer.cancel()
         self._listener.join(timeout=1)  # again, a child may hold the other end
@@ -191,6 +195,17 @@ class Worker:
         for future in abandoned:
             future.set_exception(BackendError(self._epitaph))
 
+    def _understand(self) -> bool:
+        """Answers the calls; whether all that came were replies."""
+        try:
+            for line in self._stream:
+                reply = json.loads(line)
+                self._resolve(self._waiting[0], reply)
+                self._waiting.popleft()
+        except (ValueError, LookupError, TypeError, AttributeError):  # of the encoding, of JSON, or of what is in it
+            return False
+        return True
+
     def _resolve(self, future: Future[Reply], reply: dict[str, Any]) -> None:
         if "error" not in reply:
             try:
@@ -199,7 +214,7 @@ class Worker:
                 future.set_exception(BackendError(f"{self.label} gave arrays that cannot be read: {error}."))
         elif reply["missing_module"]:
             missing = _printable(reply["missing_module"])
-            sentence = f"{self.label} needs the Python module {missing!r}, which is not installed."
+            sentence = f"{self.label} needs the Python module {missing!r}, which is not installed{self._place}."
             future.set_exception(MissingBackendError(sentence))
         else:
             kind = AbilityError if reply["unable"] else BackendError
@@ -209,6 +224,8 @@ class Worker:
         code = self._process.returncode
         if self._timed_out:
             end = f"{self.label} did not finish within {self._timeout:g} s and was ended"
+        elif self._garbled:
+            end = f"{self.label} sent what is no reply and was ended"
         elif code is not None and code < 0:
             end = f"{self.label} was killed by {signal.Signals(-code).name}"
         else:

@@ -18,10 +18,11 @@ from googlenet_parity import checks
 from googlenet_parity.bounds import FLOAT64_GATE
 from googlenet_parity.client import AbilityError, BackendError, Reply, Worker
 from googlenet_parity.ground_truth import WIRING_SAMPLES, GroundTruth
+from googlenet_parity.registry import Subject
 from googlenet_parity.run import Case
 from googlenet_parity.trace import ACTIVATIONS, GRADIENTS, Trace
 from googlenet_parity.transport import Shelf
-from googlenet_parity.trial import SINGLE, Listener, Subject
+from googlenet_parity.trial import SINGLE, Listener
 from googlenet_parity.verdict import CheckResult, Status
 
 __all__ = ["RecordingError", "array_sha256", "record", "weights_sha256"]

@@ -21,9 +21,10 @@ from googlenet_parity.client import Reply, Worker
 from googlenet_parity.environment import environment
 from googlenet_parity.ground_truth import WIRING_SAMPLES, GroundTruth
 from googlenet_parity.layer_gradients import LayerGradientTruth, layer_gradient_truth
+from googlenet_parity.registry import Subject
 from googlenet_parity.training_truth import Steps, TrainingTruth
 from googlenet_parity.transport import Shelf
-from googlenet_parity.trial import SINGLE, Listener, Subject, Trial
+from googlenet_parity.trial import SINGLE, Listener, Trial
 from googlenet_parity.verdict import Report
 
 __all__ = ["Case", "Listener", "Subject", "run", "run_each"]
@@ -105,6 +106,7 @@ def run_each(
                 timeout=timeout,
                 threads=threads,
                 memory_limit=memory_limit,
+                python=subject.python,
             )
             stack.callback(worker.close)
             workers.append(worker)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy.typing as npt
@@ -19,10 +19,11 @@ from googlenet_parity.client import AbilityError, BackendError, MissingBackendEr
 from googlenet_parity.diagnosis import diagnose
 from googlenet_parity.ground_truth import GroundTruth
 from googlenet_parity.layer_gradients import LayerGradientTruth
+from googlenet_parity.registry import Subject
 from googlenet_parity.training_truth import TrainingTruth, diagnose_training
 from googlenet_parity.verdict import BackendReport, CheckResult, Diagnosis, Observation, Status
 
-__all__ = ["SINGLE", "Listener", "Subject", "Trial"]
+__all__ = ["SINGLE", "Listener", "Trial"]
 
 Array = npt.NDArray[Any]
 
@@ -34,23 +35,6 @@ DIAGNOSED_TRAINING = "training float64"
 
 SINGLE = tuple(layer for layer in GOOGLENET if not isinstance(layer, Concat))
 """The layers that compute something by themselves."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A backend to be judged.
-
-    Attributes:
-        name: As it is called in the report.
-        target: Its ``module:attribute``.
-        required: Whether a missing framework is an error; otherwise the backend is skipped.
-        python: The interpreter that runs it; None for this one.
-    """
-
-    name: str
-    target: str
-    required: bool = False
-    python: str | None = None
 
 
 class Listener(Protocol):

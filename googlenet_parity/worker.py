@@ -1,7 +1,7 @@
 """The process in which one backend runs: it answers calls until its socket closes.
 
-Started by :mod:`googlenet_parity.client` as ``python -m googlenet_parity.worker``. What the framework prints goes to
-the process's own output, which the client keeps for its last words.
+Started by :mod:`googlenet_parity.client`, perhaps in another interpreter, which has NumPy and a framework: nothing else
+is imported here. What the framework prints goes to the process's own output, which the client keeps for its last words.
 """
 
 from __future__ import annotations

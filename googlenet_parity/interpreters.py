@@ -1,0 +1,85 @@
+"""Other Python interpreters, in which a worker finds its framework and NumPy, and nothing of this project."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from googlenet_np.errors import OptionError
+
+__all__ = ["find_interpreter", "worker_command", "worker_environment"]
+
+OLDEST = (3, 10)
+"""The oldest Python that this project's code runs on."""
+
+PACKAGES = ("googlenet_np", "googlenet_torch", "googlenet_tf", "googlenet_mx", "googlenet_parity", "parity_tests")
+"""What a worker may need of this project."""
+
+# Any Python since 2.7 understands it, and says why it cannot go on.
+START = f"""\
+import sys
+if sys.version_info < {OLDEST}:
+    sys.exit("Python %d.%d is too old; this project's code needs {OLDEST[0]}.{OLDEST[1]}." % sys.version_info[:2])
+from googlenet_parity.worker import main
+main()
+"""
+
+FOREIGN = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONUSERBASE", "__PYVENV_LAUNCHER__")
+"""Variables that say where this interpreter finds its modules, and would lead another one astray."""
+
+
+def find_interpreter(path: str) -> str:
+    """The absolute path of an interpreter: a file, or a command's name.
+
+    Raises:
+        OptionError: There is none, or it cannot be run.
+    """
+    found = shutil.which(Path(path).expanduser())
+    if found is None:
+        exists = Path(path).exists()
+        raise OptionError(
+            f"{path!r} {'is no program that can be run' if exists else 'does not exist'}; "
+            f"expected a Python interpreter, such as /opt/env/bin/python."
+        )
+    return str(Path.cwd() / found)  # not resolved: a link is what makes a virtual environment's Python its own
+
+
+def worker_command(python: str | None) -> list[str]:
+    """How a worker is started; its own arguments follow.
+
+    Args:
+        python: The interpreter; None for this one.
+    """
+    # Unbuffered: what a process says before it is killed are its last words.
+    return [python or sys.executable, "-u", "-c", START]
+
+
+def worker_environment(python: str | None, folder: Path) -> dict[str, str]:
+    """The variables of a worker's process: this one's, and where another interpreter finds this project's packages.
+
+    Args:
+        python: The interpreter; None for this one.
+        folder: Where links to the packages may be put: beside them may lie packages for this interpreter alone.
+    """
+    if python is None:
+        return dict(os.environ)
+    packages = folder / "packages"
+    packages.mkdir(exist_ok=True)
+    for name, place in _packages().items():
+        if not (packages / name).exists():
+            (packages / name).symlink_to(place, target_is_directory=True)
+    own = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    return {**own, "PYTHONPATH": str(packages)}
+
+
+def _packages() -> Mapping[str, str]:
+    specs = {name: importlib.util.find_spec(name) for name in PACKAGES}
+    return {
+        name: spec.submodule_search_locations[0]
+        for name, spec in specs.items()
+        if spec is not None and spec.submodule_search_locations
+    }
