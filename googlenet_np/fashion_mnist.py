@@ -7,7 +7,6 @@ arXiv 1708.07747; MIT licence, Zalando SE. Four IDX files, found on this machine
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from googlenet_np.errors import DataError, FileError, ImagesError, OptionError
+from googlenet_np.files import cache_folder
 from googlenet_np.idx import idx_sha256, read_idx
 from googlenet_np.images import check_labels
 
@@ -163,14 +163,10 @@ def _exists(path: Path) -> bool:
 
 
 def _cache_folder() -> Path:
-    if sys.platform == "darwin":
-        caches = Path("~/Library/Caches")
-    else:
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
     try:
-        return caches.expanduser() / "googlenet-parity" / "fashion-mnist"
-    except RuntimeError:
-        raise DataError(f"There is no home folder, and so no cache folder; let ${VARIABLE} name a folder.") from None
+        return cache_folder() / "fashion-mnist"
+    except FileError as error:
+        raise DataError(f"{str(error).removesuffix('.')}; let ${VARIABLE} name a folder.") from None
 
 
 def _read(folder: Path, name: str, what: str, item_shape: tuple[int, ...], verify: bool) -> npt.NDArray[np.uint8]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import BinaryIO
 
 from googlenet_np.errors import FileError
 
-__all__ = ["atomic_write", "read_file"]
+__all__ = ["atomic_write", "cache_folder", "read_file"]
 
 
 @contextlib.contextmanager
@@ -54,3 +55,17 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise FileError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.") from None
+
+
+def cache_folder() -> Path:
+    """Where this project keeps what it can fetch or make again: in ``$XDG_CACHE_HOME`` or ``~/.cache``, or on macOS in
+    ``~/Library/Caches``. It need not exist.
+
+    Raises:
+        FileError: There is no home folder.
+    """
+    caches = Path("~/Library/Caches" if sys.platform == "darwin" else os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    try:
+        return caches.expanduser() / "googlenet-parity"
+    except RuntimeError:
+        raise FileError("There is no home folder, and so no cache folder.") from None

@@ -1,0 +1,156 @@
+"""A matrix for a person and for other programs: a table with versions down and the network across, and JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from googlenet_np.architecture import GOOGLENET
+from googlenet_np.files import atomic_write
+from googlenet_parity.matrix import Matrix, Pair, Row
+from googlenet_parity.terminal import STYLES
+from googlenet_parity.trace import ACTIVATIONS
+from googlenet_parity.verdict import Status
+
+__all__ = ["complaints", "distinct_pairs", "print_matrix", "write_json"]
+
+FORMAT_VERSION = 1
+
+STAGES = tuple(dict.fromkeys(name.partition(".")[0] for name in GOOGLENET.names))
+
+
+def print_matrix(console: Console, found: Matrix) -> None:
+    """A row for each entry, a column for each stage, then who equals whom, and the verdict."""
+    table = Table(box=SIMPLE_HEAD, caption_justify="left", caption_style="dim", pad_edge=False, collapse_padding=True)
+    table.add_column("environment", overflow="fold")
+    for stage in STAGES:
+        table.add_column(stage, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for row in found.rows:
+        status = f"[{STYLES[row.status]}]{row.status}[/]"
+        table.add_row(escape(row.entry.name), *(_cell(share) for share in stage_shares(row).values()), status)
+    table.caption = "The largest share of its rounding bound that a layer of the stage uses; above 1 fails."
+    console.print(table)
+    for row in found.rows:
+        for line in complaints(row):
+            console.print(f"[{STYLES[row.status]}]{row.status}[/] {escape(line)}", highlight=False)
+    _print_pairs(console, found)
+    passing = sum(row.status is Status.PASS for row in found.rows)
+    status = found.status
+    console.print(f"[{STYLES[status]}]{status}[/]: {passing} of {len(found.rows)} pass.", highlight=False)
+
+
+def stage_shares(row: Row) -> dict[str, float | None]:
+    """Stage to the largest share of a layer in it; None where nothing was measured."""
+    shares = row.shares
+    return {
+        stage: max((share for name, share in shares.items() if name.partition(".")[0] == stage), default=None)
+        for stage in STAGES
+    }
+
+
+def complaints(row: Row) -> list[str]:
+    """What did not pass, in sentences."""
+    name = row.entry.name
+    lines = [f"{name}: {row.error}"] if row.error else []
+    if row.report is not None:
+        messages = {check.message: check.check for check in row.report.checks if check.status is not Status.PASS}
+        lines += [f"{name}: {check} – {message}" for message, check in messages.items() if message not in row.error]
+        if row.report.diagnosis:
+            lines.append(f"{name}: {row.report.diagnosis.sentence()}")
+    return lines
+
+
+def distinct_pairs(found: Matrix) -> list[Pair]:
+    """The pairs that differ, one for each two groups of equal rows."""
+    heads = {group[0] for group in found.equal}
+    return [pair for pair in found.pairs if {pair.first, pair.second} <= heads]
+
+
+def _print_pairs(console: Console, found: Matrix) -> None:
+    """Who equals whom bit for bit, and where the others part."""
+    for group in found.equal:
+        if len(group) > 1:
+            console.print(f"The same, bit for bit: {escape(', '.join(group))}.", highlight=False)
+    if not (pairs := distinct_pairs(found)):
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("not the same bits", overflow="fold")
+    table.add_column("first to\ndiffer", overflow="fold")
+    for heading in ("share of what\nrounding allows", "predictions\nchanged"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for pair in pairs:
+        first = pair.comparison.first_different
+        table.add_row(
+            f"{escape(pair.first)} | {escape(pair.second)}",
+            escape(first.name.removeprefix(ACTIVATIONS)) if first else "",
+            _cell(pair.comparison.largest.share),
+            str(len(pair.comparison.changed)),
+        )
+    console.print(table)
+    for pair in pairs:
+        if beyond := pair.comparison.first_beyond:
+            told = f"{pair.first} and {pair.second}: first beyond rounding, {beyond.sentence()}."
+            console.print(f"[bold red]fail[/] {escape(told)}", highlight=False)
+
+
+def _cell(share: float | None) -> str:
+    if share is None:
+        return "[dim]–[/]"
+    text = f"{share:.3f}" if share < 100 else f"{share:.1e}"
+    return text if share <= 1 else f"[bold red]{text}[/]"
+
+
+def write_json(path: Path, found: Matrix) -> None:
+    """The whole matrix. Numbers that JSON lacks (infinity, NaN) are null.
+
+    Raises:
+        FileError: The file cannot be written.
+    """
+    document = {
+        "format": "googlenet-parity matrix",
+        "format_version": FORMAT_VERSION,
+        "settings": dict(found.settings),
+        "status": str(found.status),
+        "exit_code": found.exit_code,
+        "rows": [_row(row) for row in found.rows],
+        "equal": [list(group) for group in found.equal],
+        "pairs": [_pair(pair) for pair in found.pairs],
+    }
+    with atomic_write(path) as file:
+        file.write(json.dumps(document, indent=1, allow_nan=False).encode() + b"\n")
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.entry.name,
+        "requirements": list(row.entry.requirements),
+        "backend": row.entry.target,
+        "status": str(row.status),
+        "error": row.error,
+        "complaints": complaints(row),
+        "python": row.environment.version if row.environment else None,
+        "packages": dict(row.environment.packages) if row.environment else {},
+        "layers": {name: share if math.isfinite(share) else None for name, share in row.shares.items()},
+    }
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    found = pair.comparison
+    first, beyond, largest = found.first_different, found.first_beyond, found.largest
+    return {
+        "first": pair.first,
+        "second": pair.second,
+        "identical": found.identical,
+        "first_different": first and first.name,
+        "first_beyond": beyond and beyond.name,
+        "largest_share": largest.share if largest.share is not None and math.isfinite(largest.share) else None,
+        "changed_predictions": len(found.changed),
+    }
