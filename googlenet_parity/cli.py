@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from googlenet_np.errors import GoogLeNetError
-from googlenet_parity import cli_traces, cli_training
+from googlenet_parity import cli_files, cli_traces, cli_training
 
 __all__ = ["app", "main"]
 
@@ -158,6 +158,7 @@ app.command()(cli_training.train)
 app.command()(cli_training.predict)
 app.command()(cli_traces.record)
 app.command()(cli_traces.compare)
+app.command()(cli_files.convert)
 
 
 def main() -> None:
