@@ -159,6 +159,7 @@ app.command()(cli_training.predict)
 app.command()(cli_traces.record)
 app.command()(cli_traces.compare)
 app.command()(cli_files.convert)
+app.command(epilog="Exit codes: 0 a sound file, 1 something is wrong with it, 2 it cannot be read.")(cli_files.inspect)
 
 
 def main() -> None:

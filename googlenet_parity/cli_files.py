@@ -1,4 +1,4 @@
-"""The command ``convert``: weights in files of any kind."""
+"""The commands ``convert`` and ``inspect``: weights in files of any kind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["convert"]
+from googlenet_np.errors import OptionError
+
+__all__ = ["convert", "inspect"]
 
 
 def convert(
@@ -38,3 +40,32 @@ def convert(
         print("Interrupted; no half file is left.", file=sys.stderr)
         raise typer.Exit(130) from None
     print(done.sentence())
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Weights, a training's checkpoint, or a trace.")],
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all of it as JSON, with whole hashes.")
+    ] = None,
+) -> None:
+    """Say what a file is, what is in it, and what is wrong with it: every tensor, its shape, dtype and hash.
+
+    The hashes are those of the arrays in canonical layout, so the same weights have the same ones in every format.
+    Nothing in the file is run, and nothing is changed.
+    """
+    from rich.console import Console
+
+    from googlenet_parity import inspection_export
+    from googlenet_parity.inspection import inspect_file
+
+    if json and json.exists() and file.exists() and json.samefile(file):
+        raise OptionError(f"--json is '{json}', which is the file to inspect; expected another name.")
+    try:
+        found = inspect_file(file)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    inspection_export.print_inspection(Console(), found)
+    if json:
+        inspection_export.write_json(json, found)
+    raise typer.Exit(found.exit_code)
