@@ -42,11 +42,13 @@ class FileFormat:
         name: Whose it is, for a message.
         endings: Of the names that such files have and get.
         backend: Whose package reads and writes it; None where NumPy alone does. It is the name of the extra, too.
+        framework: What that package needs.
     """
 
     name: str
     endings: tuple[str, ...]
     backend: str | None = None
+    framework: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} ({', '.join(self.endings)})"
@@ -68,8 +70,8 @@ class FileFormat:
                 return cast(_CheckpointModule, import_module(f"{package}.checkpoint"))
         except ModuleNotFoundError as error:
             raise FileError(
-                f"{need}, which needs the Python module {error.name!r}, and that is not installed: "
-                f"pip install 'googlenet-parity[{self.backend}]'."
+                f"{need}, which needs {self.framework}, and that is not installed (there is no Python module "
+                f"{error.name!r}): pip install 'googlenet-parity[{self.backend}]'."
             ) from None
         except ImportError as error:
             words = " ".join(str(error).split())
@@ -79,9 +81,9 @@ class FileFormat:
 
 
 SAFETENSORS = FileFormat("safetensors", (".safetensors",))
-TORCH = FileFormat("PyTorch", (".pt", ".pth"), "torch")
-KERAS = FileFormat("Keras", (".keras", ".weights.h5"), "tf")
-MXNET = FileFormat("MXNet", (".params",), "mx")
+TORCH = FileFormat("PyTorch", (".pt", ".pth"), "torch", "PyTorch")
+KERAS = FileFormat("Keras", (".keras", ".weights.h5"), "tf", "TensorFlow")
+MXNET = FileFormat("MXNet", (".params",), "mx", "MXNet")
 FORMATS = (SAFETENSORS, TORCH, KERAS, MXNET)
 
 CANONICAL_LAYOUT = (PROJECT, TORCH_SOURCE, TORCH_NOTE, GLUON_SOURCE)

@@ -308,6 +308,8 @@ def absent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     return backend
 
 
+PROPER_NAMES = {"torch": "PyTorch", "tf": "TensorFlow", "mx": "MXNet"}
+
 HEADS = {
     "torch": b"\x80\x02}q\x00.",
     "tf": b"\x89HDF\r\n\x1a\n" + bytes(100),
@@ -320,7 +322,7 @@ def test_a_framework_that_is_missing(absent: str, weights: Weights, command: Com
     save_weights(tmp_path / "in.safetensors", weights)
     (tmp_path / "in").write_bytes(HEADS[absent])
     suffix = next(ending for ending, backend in ENDINGS.items() if backend == absent)
-    words = f"needs the Python module '{FRAMEWORKS[absent]}', and that is not installed: "
+    words = f"which needs {PROPER_NAMES[absent]}, and that is not installed (there is no Python module "
     for source, target in (("in.safetensors", f"out{suffix}"), ("in", "out.safetensors")):
         message = sentence(command("convert", tmp_path / source, tmp_path / target))
         assert words in message

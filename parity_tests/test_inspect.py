@@ -23,13 +23,14 @@ from googlenet_parity import checkpoint
 from googlenet_parity.hashing import array_sha256, weights_sha256
 from googlenet_parity.inspection import Inspection, inspect_file
 from googlenet_parity.trace import ACTIVATIONS, Trace, open_trace, write_trace
-from parity_tests.backends import FRAMEWORKS, require
+from parity_tests.backends import require
 from parity_tests.test_cli import Command, command
 from parity_tests.test_convert import (
     BAD,
     ENDINGS,
     HEADS,
     LOADED,
+    PROPER_NAMES,
     Stored,
     absent,
     contents,
@@ -418,7 +419,7 @@ def test_what_cannot_be_read_is_one_sentence(fault: str, command: Command, tmp_p
 def test_a_framework_that_is_missing(absent: str, command: Command, tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(HEADS[absent])
     message = sentence(command("inspect", tmp_path / "in"))
-    assert f"needs the Python module '{FRAMEWORKS[absent]}', and that is not installed: " in message
+    assert f"which needs {PROPER_NAMES[absent]}, and that is not installed (there is no Python module " in message
     assert message.endswith(f"pip install 'googlenet-parity[{absent}]'.\n")
 
 
