@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ import numpy.typing as npt
 from googlenet_np.architecture import GOOGLENET
 from googlenet_np.errors import FileError, WeightsError
 from googlenet_np.files import atomic_write, read_file
-from googlenet_np.module_trees import GLUON_EXPORT, GLUON_SOURCE, PROJECT, canonical_weights, renamed, strip_common
+from googlenet_np.module_trees import GLUON_EXPORT, GLUON_SOURCE, PROJECT, StoredTensors, renamed, strip_common
 from googlenet_np.weights import check_weights
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["load_checkpoint", "read_tensors", "save_checkpoint"]
 
 Array = npt.NDArray[Any]
 
@@ -39,13 +39,23 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Array]:
         FileError: No such file, or not a whole file of MXNet arrays.
         WeightsError: It holds no GoogLeNet in float32 or float64.
     """
+    return read_tensors(path).weights()
+
+
+def read_tensors(path: str | os.PathLike[str]) -> StoredTensors:
+    """Reads a ``.params`` file of any model.
+
+    Raises:
+        FileError: No such file, or not a whole file of MXNet arrays.
+        WeightsError: Its arrays have no names.
+    """
     arrays = _load(path)
-    try:
-        if not isinstance(arrays, dict):
-            raise WeightsError("The file holds arrays without names; expected those of save_parameters or export.")
-        return canonical_weights(_tensors(arrays), (PROJECT, GLUON_SOURCE, GLUON_EXPORT))
-    except WeightsError as error:
-        raise WeightsError(f"{os.fspath(path)!r}: {error}") from None
+    if not isinstance(arrays, dict):
+        raise WeightsError(
+            f"{os.fspath(path)!r}: The file holds arrays without names; expected those of save_parameters or export."
+        )
+    tensors = {name: array.asnumpy() for name, array in arrays.items()}
+    return StoredTensors(path, tensors, (PROJECT, GLUON_SOURCE, GLUON_EXPORT), _keys)
 
 
 def save_checkpoint(path: str | os.PathLike[str], weights: Mapping[str, Array]) -> None:
@@ -81,14 +91,14 @@ def _load(path: str | os.PathLike[str]) -> Any:
     raise FileError(f"{os.fspath(path)!r} is not a whole file of MXNet arrays.")
 
 
-def _tensors(arrays: Mapping[str, Any]) -> dict[str, Array]:
-    tensors = {name: array.asnumpy() for name, array in arrays.items()}
-    if all(name.startswith(("arg:", "aux:")) for name in tensors):
-        tensors = renamed(tensors, lambda name: name.partition(":")[2])
+def _keys(names: Iterable[str]) -> dict[str, str]:
+    keys = {name: name for name in names}
+    if all(name.startswith(("arg:", "aux:")) for name in keys):
+        keys = renamed(keys, lambda name: name.partition(":")[2])
         # The model's own name, which Gluon counts (googlenet0_) and a user may choose.
-        models = {name.removesuffix("conv0_weight") for name in tensors if name.endswith("conv0_weight")}
-        return strip_common(tensors, (min(models, key=len, default=""),))
-    return tensors
+        models = {name.removesuffix("conv0_weight") for name in keys if name.endswith("conv0_weight")}
+        return strip_common(keys, (min(models, key=len, default=""),))
+    return keys
 
 
 def _saved(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> bytes:

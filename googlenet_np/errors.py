@@ -14,6 +14,7 @@ __all__ = [
     "OptionError",
     "UnknownLayerError",
     "WeightsError",
+    "printable",
 ]
 
 
@@ -43,3 +44,8 @@ class ImagesError(GoogLeNetError):
 
 class UnknownLayerError(GoogLeNetError):
     """A name is not the name of a layer."""
+
+
+def printable(name: object) -> str:
+    """A name out of a file as a sentence may have it: quoted where it holds what a terminal would obey."""
+    return str(name) if str(name).isprintable() else repr(name)

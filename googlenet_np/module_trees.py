@@ -7,16 +7,18 @@ document are its three tabs (``Sequential`` of five ``Sequential`` and a dense l
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from googlenet_np.architecture import GOOGLENET, Concat, Conv2d, Layer
 from googlenet_np.errors import WeightsError
+from googlenet_np.tensor_files import ForeignTensor
 from googlenet_np.weights import check_weights, name_differences
 
 __all__ = [
@@ -27,12 +29,15 @@ __all__ = [
     "TORCH_NOTE",
     "TORCH_SOURCE",
     "ModuleTree",
+    "StoredTensors",
     "canonical_weights",
+    "nearest_tree",
     "renamed",
     "strip_common",
 ]
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,75 @@ class ModuleTree:
         }
 
 
-def canonical_weights(tensors: Mapping[str, Array], trees: Iterable[ModuleTree]) -> dict[str, Array]:
+@dataclass(frozen=True)
+class StoredTensors:
+    """What one file holds, before anybody asks whether it is a GoogLeNet.
+
+    Attributes:
+        path: The file.
+        tensors: By their names in the file, in its own layouts and dtypes; what is no array is there as it is.
+        trees: Those that such a file may be of; no two of them have the same keys.
+        to_keys: Of names in the file, their keys in a tree to those names; a name that has no other key is its own.
+        to_canonical: An array of the file in canonical layout.
+        versions: Of what wrote the file, where it says so.
+    """
+
+    path: str | os.PathLike[str]
+    tensors: Mapping[str, Any]
+    trees: tuple[ModuleTree, ...]
+    to_keys: Callable[[Iterable[str]], Mapping[str, str]] = lambda names: {name: name for name in names}
+    to_canonical: Callable[[Array], Array] = lambda array: array
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """Keys in a tree to names in the file.
+
+        Raises:
+            WeightsError: Two names would have the same key.
+        """
+        return self.to_keys(self.tensors)
+
+    @cached_property
+    def by_key(self) -> dict[str, Any]:
+        """Keys in a tree to tensors, the arrays among them in canonical layout.
+
+        Raises:
+            WeightsError: Two names would have the same key.
+        """
+        tensors = {key: self.tensors[name] for key, name in self.names.items()}
+        return {
+            key: self.to_canonical(tensor) if isinstance(tensor, np.ndarray) else tensor
+            for key, tensor in tensors.items()
+        }
+
+    @property
+    def tree(self) -> ModuleTree:
+        """The tree that the tensors are of, or nearest to.
+
+        Raises:
+            WeightsError: Two names would have the same key.
+        """
+        return nearest_tree(self.by_key, self.trees)
+
+    def weights(self) -> dict[str, Array]:
+        """As of :func:`canonical_weights`.
+
+        Raises:
+            WeightsError: The file holds no GoogLeNet in float32 or float64; the sentence names it.
+        """
+        try:
+            return canonical_weights(self.by_key, self.trees)
+        except WeightsError as error:
+            raise WeightsError(f"{os.fspath(self.path)!r}: {error}") from None
+
+
+def nearest_tree(keys: Iterable[str], trees: Iterable[ModuleTree]) -> ModuleTree:
+    """The tree whose keys differ least from these."""
+    return min(trees, key=lambda tree: len(tree.parameters.keys() ^ set(keys)))
+
+
+def canonical_weights(tensors: Mapping[str, Any], trees: Iterable[ModuleTree]) -> dict[str, Array]:
     """A canonical weights set out of the tensors of one of these trees.
 
     Args:
@@ -73,15 +146,18 @@ def canonical_weights(tensors: Mapping[str, Array], trees: Iterable[ModuleTree])
         WeightsError: The keys are those of no tree, with every missing and unexpected one, sorted, of the tree that is
             nearest; or shapes, dtypes or values do not fit.
     """
-    tree = min(trees, key=lambda tree: len(tree.parameters.keys() ^ tensors.keys()))
+    tree = nearest_tree(tensors, trees)
     if differences := name_differences(tensors, tree.parameters):
         raise WeightsError(f"The tensors are not those of a GoogLeNet; nearest is {tree.name}: {differences}.")
+    for key in tree.parameters:
+        if isinstance(tensor := tensors[key], ForeignTensor):
+            raise WeightsError(f"{key!r} is {tensor.kind}; expected dense float32 or float64, with data.")
     weights = {name: tensors[key] for key, name in tree.parameters.items()}
     check_weights(weights)
     return {name: np.array(array, order="C") for name, array in weights.items()}
 
 
-def strip_common(tensors: Mapping[str, Array], prefixes: Iterable[str]) -> dict[str, Array]:
+def strip_common(tensors: Mapping[str, T], prefixes: Iterable[str]) -> dict[str, T]:
     """The tensors without those leading parts of their names that all of them share, each taken off once or not."""
     stripped = dict(tensors)
     for prefix in prefixes:
@@ -90,7 +166,7 @@ def strip_common(tensors: Mapping[str, Array], prefixes: Iterable[str]) -> dict[
     return stripped
 
 
-def renamed(tensors: Mapping[str, Array], name: Callable[[str], str]) -> dict[str, Array]:
+def renamed(tensors: Mapping[str, T], name: Callable[[str], str]) -> dict[str, T]:
     """The tensors under other names.
 
     Raises:

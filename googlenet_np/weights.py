@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from googlenet_np.architecture import GOOGLENET, Architecture
 from googlenet_np.backend import OptimizerState
-from googlenet_np.errors import OptionError, WeightsError
+from googlenet_np.errors import OptionError, WeightsError, printable
 from googlenet_np.tensor_files import load_tensors, save_tensors
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "load_weights",
     "name_differences",
     "save_weights",
+    "tensor_faults",
     "weights_like",
 ]
 
@@ -133,7 +134,7 @@ def check_weights(
         own[0] if in_channels is None else in_channels, own[1] if num_classes is None else num_classes
     )
     with np.errstate(over="ignore", invalid="ignore"):
-        faults = [fault for name, shape in expected.items() for fault in _faults(name, weights[name], shape)]
+        faults = [fault for name, shape in expected.items() for fault in tensor_faults(name, weights[name], shape)]
     if faults:
         raise WeightsError(f"The weights do not fit {architecture.name}: {'; '.join(faults)}.")
 
@@ -143,7 +144,7 @@ def name_differences(actual: Collection[Any], desired: Collection[str]) -> str:
     missing = sorted(set(desired) - set(actual))
     unexpected = sorted(set(actual) - set(desired), key=str)
     parts = [f"{len(missing)} missing: {', '.join(missing)}"] * bool(missing)
-    parts += [f"{len(unexpected)} unexpected: {', '.join(map(_printable, unexpected))}"] * bool(unexpected)
+    parts += [f"{len(unexpected)} unexpected: {', '.join(map(printable, unexpected))}"] * bool(unexpected)
     return "; ".join(parts)
 
 
@@ -166,7 +167,8 @@ def check_state(state: OptimizerState, in_channels: int, num_classes: int) -> No
         raise WeightsError(f"The optimiser's state: {error}") from None
 
 
-def _faults(name: str, array: Any, shape: tuple[int, ...]) -> Iterator[str]:
+def tensor_faults(name: str, array: Any, shape: tuple[int, ...]) -> Iterator[str]:
+    """What is wrong with one tensor of a weights set, as parts of a sentence: nothing, if it is as it should be."""
     if not isinstance(array, np.ndarray):
         yield f"{name!r} is a {type(array).__name__}, expected a NumPy array"
     elif array.shape != shape:
@@ -183,11 +185,6 @@ def _all_finite(array: Array) -> bool:
     # A sum of squares goes through memory once, makes no mask, and is finite only if every entry is; large ones can
     # overflow it, and then a mask must tell.
     return math.isfinite(np.vdot(plain, plain)) or bool(np.isfinite(plain).all())
-
-
-def _printable(name: object) -> str:
-    """A name out of a file, which may hold what a terminal would obey."""
-    return str(name) if str(name).isprintable() else repr(name)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -281,9 +280,11 @@ def _make_backend(name: str, target: str) -> Backend:
     """The backend at ``module:attribute``; here, as training and prediction need no process of their own."""
     from importlib import import_module
 
+    from googlenet_parity.quiet import quiet
+
     module, _, attribute = target.partition(":")
     try:
-        with _quiet():
+        with quiet():
             made: Backend = getattr(import_module(module), attribute)()
     except ModuleNotFoundError as error:
         raise OptionError(f"{name} needs the Python module {error.name!r}, which is not installed.") from None
@@ -314,28 +315,6 @@ def _together(count: int) -> Iterator[None]:
         raise GoogLeNetError(
             f"The {count} processes could not go on together; another one may say why. {type(error).__name__}: {words}"
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps what a framework's libraries write to standard error from the terminal, unless the block fails.
-
-    TensorFlow greets, below Python and before it reads any setting that would have it be silent.
-    """
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as written:
-        terminal = os.dup(2)
-        os.dup2(written.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            written.seek(0)
-            os.write(terminal, written.read())
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(terminal, 2)
-            os.close(terminal)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from googlenet_parity import checks
 from googlenet_parity.bounds import FLOAT64_GATE
 from googlenet_parity.client import AbilityError, BackendError, Reply, Worker
 from googlenet_parity.ground_truth import WIRING_SAMPLES, GroundTruth
+from googlenet_parity.hashing import array_sha256, weights_sha256
 from googlenet_parity.registry import Subject
 from googlenet_parity.run import Case
 from googlenet_parity.trace import ACTIVATIONS, GRADIENTS, Trace
@@ -188,17 +188,3 @@ def _able(call: Any) -> Reply | None:
         return _reply(call)
     except AbilityError:
         return None
-
-
-def array_sha256(array: Array) -> str:
-    """Of dtype, shape and content, in C order and little-endian."""
-    plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    digest = hashlib.sha256(f"{plain.dtype.str} {plain.shape}".encode())
-    digest.update(plain.data)
-    return digest.hexdigest()
-
-
-def weights_sha256(weights: Mapping[str, Array]) -> str:
-    """Of all names and arrays, in canonical order."""
-    parts = "".join(f"{name} {array_sha256(weights[name])}\n" for name in weights)
-    return hashlib.sha256(parts.encode()).hexdigest()

@@ -9,12 +9,10 @@ memory than the largest of them.
 from __future__ import annotations
 
 import json
-import math
 import os
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +21,7 @@ import numpy.typing as npt
 from googlenet_np.architecture import GOOGLENET
 from googlenet_np.errors import FileError
 from googlenet_np.files import atomic_write
-from googlenet_np.tensor_files import FORMAT_VERSION, PREFIX
+from googlenet_np.tensor_files import FORMAT_VERSION, PREFIX, ForeignTensor, map_tensors
 
 __all__ = ["ACTIVATIONS", "GRADIENTS", "Trace", "open_trace", "write_trace"]
 
@@ -34,9 +32,6 @@ ACTIVATIONS, GRADIENTS = "activations/", "gradients/"
 
 DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8"}
 """Of the tensors, as safetensors and as NumPy call them."""
-
-LARGEST_HEADER = 100_000_000
-"""Bytes, as safetensors' own readers have it."""
 
 TEXTS = ("backend", "dtype")
 TABLES = ("versions", "environment", "settings", "sha256", "allowed", "local")
@@ -100,57 +95,24 @@ def open_trace(path: str | os.PathLike[str]) -> Trace:
         FileError: No such file, not a whole trace, one of a newer format version, or one whose header does not fit
             its content.
     """
-    where = repr(os.fspath(path))
+    tensors, kind, header = map_tensors(path)
+    if kind != KIND:
+        raise FileError(f"{os.fspath(path)!r} is no trace; it is {f'a file of {kind}' if kind else 'another file'}.")
     try:
-        size = Path(path).stat().st_size
-        with Path(path).open("rb") as file:
-            length = int.from_bytes(file.read(8), "little") if size >= 8 else 0
-            if not 0 < length <= min(size - 8, LARGEST_HEADER):
-                raise FileError(f"{where} is not a safetensors file, or was cut short in its header.")
-            content = file.read(length)
-    except OSError as error:
-        raise FileError(f"Cannot read {where}: {error.strerror or error}.") from None
-    try:
-        entries = json.loads(content)
-        metadata = entries.pop("__metadata__", None) or {}
-        if PREFIX + KIND not in metadata:
-            kinds = [key.removeprefix(PREFIX) for key in metadata if key.startswith(PREFIX)]
-            raise FileError(f"{where} is no trace; it is {f'a file of {kinds[0]}' if kinds else 'another file'}.")
-        header = json.loads(metadata[PREFIX + KIND])
-        version = header.pop("format_version")
-        if not isinstance(version, int) or version > FORMAT_VERSION:
-            raise FileError(
-                f"{where} has format version {version!r}; this program reads up to {FORMAT_VERSION}. "
-                f"Install a newer googlenet-parity to read it."
-            )
-        places = dict(_places(entries, size - 8 - length))
+        arrays = dict(_arrays(tensors))
         _check_header(header)
-        _check_names(places)
-    except FileError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise FileError(f"{where} is a damaged trace: {_words(error)}.") from None
-    tensors = {name: _map(Path(path), 8 + length, *place) for name, place in places.items()}
-    return Trace(header, tensors)
+        _check_names(arrays)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        words = f"its header has no {error}" if isinstance(error, KeyError) else error
+        raise FileError(f"{os.fspath(path)!r} is a damaged trace: {words}.") from None
+    return Trace(header, arrays)
 
 
-Place = tuple[np.dtype[Any], tuple[int, ...], int]
-
-
-def _places(entries: Mapping[str, Any], size: int) -> Iterator[tuple[str, Place]]:
-    """Where each tensor lies; together they must fill the file."""
-    end = 0
-    for name, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):
-        dtype, shape = np.dtype(DTYPES[entry["dtype"]]), tuple(entry["shape"])
-        start, stop = entry["data_offsets"]
-        if not all(type(number) is int and number >= 0 for number in (*shape, start, stop)):
-            raise ValueError(f"{name!r} has no whole numbers for its shape and place")
-        if start != end or stop - start != math.prod(shape) * dtype.itemsize:
-            raise ValueError(f"{name!r} of shape {shape} does not fit its place, bytes {start} to {stop}")
-        end = stop
-        yield name, (dtype, shape, start)
-    if end != size:
-        raise ValueError(f"its tensors take {end} bytes, and the file has {size} for them")
+def _arrays(tensors: Mapping[str, Array | ForeignTensor]) -> Iterator[tuple[str, Array]]:
+    for name, tensor in tensors.items():
+        if isinstance(tensor, ForeignTensor) or tensor.dtype.str not in DTYPES.values():
+            raise ValueError(f"{name!r} is of none of the dtypes {', '.join(DTYPES)}")
+        yield name, tensor
 
 
 def _check_header(header: Mapping[str, Any]) -> None:
@@ -175,13 +137,3 @@ def _check_names(names: Mapping[str, Any]) -> None:
         parts.append(f"{len(unexpected)} unexpected: {', '.join(map(repr, unexpected))}")
     if parts:
         raise ValueError(f"its layers are not those of {GOOGLENET.name}; {'; '.join(parts)}")
-
-
-def _map(path: Path, base: int, dtype: np.dtype[Any], shape: tuple[int, ...], start: int) -> Array:
-    if 0 in shape:
-        return np.empty(shape, dtype)
-    return np.memmap(path, dtype, "r", base + start, shape).view(np.ndarray)
-
-
-def _words(error: Exception) -> str:
-    return f"its header has no {error}" if isinstance(error, KeyError) else str(error)

@@ -7,6 +7,7 @@ and functions is looked at, and none of it runs.
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import tempfile
@@ -16,16 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import numpy.typing as npt
 
 from googlenet_np.errors import FileError, WeightsError
 from googlenet_np.files import atomic_write, read_file
-from googlenet_np.module_trees import KERAS, PROJECT, canonical_weights, renamed
+from googlenet_np.module_trees import KERAS, PROJECT, StoredTensors, renamed
 from googlenet_np.weights import check_weights, weights_like
 from googlenet_tf.model import GoogLeNet
 from googlenet_tf.weights import canonical_layout, import_weights
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["load_checkpoint", "read_tensors", "save_checkpoint"]
 
 Array = npt.NDArray[Any]
 
@@ -58,19 +60,29 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Array]:
         FileError: No such file, or not a whole file of Keras weights.
         WeightsError: It holds no GoogLeNet in float32 or float64.
     """
+    return read_tensors(path).weights()
+
+
+def read_tensors(path: str | os.PathLike[str]) -> StoredTensors:
+    """Reads a file of any Keras model's weights, whatever its name, but for what an optimiser and metrics keep there.
+
+    Raises:
+        FileError: No such file, or not a whole file of Keras weights.
+    """
     content = read_file(path)
+    version: Any = None
     try:
         if zipfile.is_zipfile(io.BytesIO(content)):
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 content = archive.read("model.weights.h5")
-        variables, is_keras_2_h5 = _variables(content)
+                version = _version(archive)
+        variables, attributes = _variables(content)
     except Exception:  # of any kind: damaged, both formats send their readers anywhere
         raise FileError(f"{os.fspath(path)!r} is not a whole file of Keras weights (.keras, .weights.h5).") from None
-    try:
-        tensors = renamed(variables, _numbered(variables) if is_keras_2_h5 else _named)
-        return canonical_weights({name: canonical_layout(array) for name, array in tensors.items()}, (*KERAS, PROJECT))
-    except WeightsError as error:
-        raise WeightsError(f"{os.fspath(path)!r}: {error}") from None
+    version = attributes.get("keras_version", version)
+    versions = {"keras": version} if isinstance(version, str) else {}
+    keys = _numbered_keys if "layer_names" in attributes else _keys
+    return StoredTensors(path, variables, (*KERAS, PROJECT), keys, canonical_layout, versions)
 
 
 def save_checkpoint(path: str | os.PathLike[str], weights: Mapping[str, Array]) -> None:
@@ -94,19 +106,35 @@ def save_checkpoint(path: str | os.PathLike[str], weights: Mapping[str, Array]) 
         file.write(content)
 
 
-def _variables(content: bytes) -> tuple[dict[str, Array], bool]:
-    """Each variable of the network under its path in the file; and whether this is a ``.h5`` of Keras 2."""
+def _version(archive: zipfile.ZipFile) -> Any:
+    try:
+        return json.loads(archive.read("metadata.json"))["keras_version"]
+    except (KeyError, ValueError, TypeError):
+        return None  # it is no part of the weights
+
+
+def _variables(content: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Each variable of the network under its path in the file; and the file's attributes."""
     variables: dict[str, Array] = {}
 
     def visit(name: str, node: h5py.Group | h5py.Dataset) -> None:
         if isinstance(node, h5py.Dataset) and name.split("/", maxsplit=1)[0] not in TRAINING:
             if node.external or node.is_virtual:
                 raise OSError(f"{name} stands in another file")
-            variables[name] = node[()]
+            variables[name] = np.asarray(node[()])
 
     with h5py.File(io.BytesIO(content), "r") as file:
         file.visititems(visit)
-        return variables, "layer_names" in file.attrs
+        return variables, dict(file.attrs)
+
+
+def _keys(paths: Iterable[str]) -> dict[str, str]:
+    return renamed({path: path for path in paths}, _named)
+
+
+def _numbered_keys(paths: Iterable[str]) -> dict[str, str]:
+    """In a ``.h5`` file of Keras 2."""
+    return renamed({path: path for path in paths}, _numbered(paths))
 
 
 def _named(path: str) -> str:
@@ -152,8 +180,7 @@ def _saved(path: str | os.PathLike[str], model: GoogLeNet, suffix: str) -> bytes
             temporary = Path(folder) / f"googlenet{suffix}"
             (model.save if suffix == ".keras" else model.save_weights)(temporary)
             return temporary.read_bytes()
-    except (OSError, RuntimeError) as error:  # HDF5's own on a full disk
-        reason = error.strerror if isinstance(error, OSError) else None
-        raise FileError(
-            f"Cannot write {os.fspath(path)!r}: {reason or 'the temporary folder does not take the file'}."
-        ) from None
+    except (OSError, RuntimeError) as error:  # HDF5's own on a full disk, in several lines with addresses of memory
+        number = error.errno if isinstance(error, OSError) else None
+        reason = os.strerror(number) if number else "the temporary folder does not take the file"
+        raise FileError(f"Cannot write {os.fspath(path)!r}: {reason}.") from None

@@ -8,8 +8,9 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,17 +19,24 @@ import torch
 from torch import Tensor
 
 from googlenet_np.architecture import GOOGLENET
-from googlenet_np.errors import FileError, WeightsError
+from googlenet_np.errors import FileError, WeightsError, printable
 from googlenet_np.files import atomic_write, read_file
-from googlenet_np.module_trees import PROJECT, TORCH_NOTE, TORCH_SOURCE, canonical_weights, renamed, strip_common
+from googlenet_np.module_trees import PROJECT, TORCH_NOTE, TORCH_SOURCE, StoredTensors, renamed, strip_common
+from googlenet_np.pickles import called_names
+from googlenet_np.tensor_files import ForeignTensor
 from googlenet_np.weights import check_weights
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["load_checkpoint", "read_tensors", "save_checkpoint"]
 
 Array = npt.NDArray[Any]
 
 WRAPPERS = ("state_dict", "model_state_dict")
 """Keys under which training scripts keep the state dict beside an optimiser's and an epoch."""
+
+STORAGE = re.compile(r"torch\.\w+Storage")
+
+MOST_NAMED = 5
+"""A whole model's pickle names dozens."""
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Array]:
@@ -47,14 +55,25 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Array]:
         FileError: No such file, or not a whole PyTorch file of tensors and plain values.
         WeightsError: It holds no state dict of a GoogLeNet in float32 or float64.
     """
+    return read_tensors(path).weights()
+
+
+def read_tensors(path: str | os.PathLike[str]) -> StoredTensors:
+    """Reads a ``.pt`` or ``.pth`` file with any state dict, and runs nothing that is in it.
+
+    Args:
+        path: A state dict, bare or under ``state_dict`` or ``model_state_dict``.
+
+    Raises:
+        FileError: No such file, or not a whole PyTorch file of tensors and plain values.
+        WeightsError: It holds no state dict.
+    """
     content = _load(path)
     try:
-        tensors = {str(name): _array(name, tensor) for name, tensor in _state_dict(content).items()}
-        # torch.compile puts its name before the model, or before a part of it.
-        tensors = strip_common(renamed(tensors, lambda name: name.replace("_orig_mod.", "")), ("module.", "net."))
-        return canonical_weights(tensors, (PROJECT, TORCH_SOURCE, TORCH_NOTE))
+        tensors = {str(name): _array(tensor) for name, tensor in _state_dict(content).items()}
     except WeightsError as error:
         raise WeightsError(f"{os.fspath(path)!r}: {error}") from None
+    return StoredTensors(path, tensors, (PROJECT, TORCH_SOURCE, TORCH_NOTE), _keys)
 
 
 def save_checkpoint(path: str | os.PathLike[str], weights: Mapping[str, Array]) -> None:
@@ -85,8 +104,9 @@ def _load(path: str | os.PathLike[str]) -> Any:
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise FileError(
-            f"{os.fspath(path)!r} is no PyTorch file of tensors and plain values alone; what else is in it could run "
-            f"code and is not read. Save the model's state_dict(), a lazy model's after its first call."
+            f"{os.fspath(path)!r} is no PyTorch file of tensors and plain values alone; what else is in it"
+            f"{_called(content)} could run code and is not read. Save the model's state_dict(), a lazy model's after "
+            f"its first call."
         ) from None
     except Exception:  # of any kind: a damaged file sends PyTorch's reader anywhere
         raise FileError(f"{os.fspath(path)!r} is not a whole PyTorch file, as torch.save writes it.") from None
@@ -101,12 +121,28 @@ def _state_dict(content: Any) -> Mapping[str, Any]:
     return content[wrapped[0]] if wrapped else content
 
 
-def _array(name: object, tensor: Any) -> Any:
+def _called(content: bytes) -> str:
+    """What the pickle would call beside what a state dict does, in brackets; nothing if that cannot be told."""
+    known = ("collections.OrderedDict", "torch._utils.", "torch.storage.")
+    names = [name for name in called_names(content) if not name.startswith(known) and not STORAGE.fullmatch(name)]
+    shown = [printable(name) for name in names[:MOST_NAMED]]
+    more = [f"{len(names) - len(shown)} more"] * (len(names) > len(shown))
+    return f" ({', '.join(shown + more)})" if names else ""
+
+
+def _keys(names: Iterable[str]) -> dict[str, str]:
+    # torch.compile puts its name before the model, or before a part of it.
+    keys = renamed({name: name for name in names}, lambda name: name.replace("_orig_mod.", ""))
+    return strip_common(keys, ("module.", "net."))
+
+
+def _array(tensor: Any) -> Any:
     """A tensor as NumPy sees it, not copied. What is none is kept, for the message about all the names."""
     if not isinstance(tensor, Tensor):
         return tensor
-    if tensor.dtype not in (torch.float32, torch.float64) or tensor.layout is not torch.strided or tensor.is_meta:
-        raise WeightsError(
-            f"{name!r} is {tensor.dtype}, {tensor.layout}; expected dense float32 or float64, with data."
-        )
-    return tensor.detach().numpy()
+    try:
+        return tensor.detach().numpy()
+    except (TypeError, RuntimeError):  # a dtype that NumPy lacks; sparse, quantized, without data
+        layout = "" if tensor.layout is torch.strided else f", {tensor.layout}"
+        kind = f"{tensor.dtype}{layout}{' without data' if tensor.is_meta else ''}"
+        return ForeignTensor(kind, tuple(tensor.shape))
