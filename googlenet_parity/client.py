@@ -120,7 +120,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno()],
-                env=dict.fromkeys(THREAD_VARIABLES, str(threads)) | worker_environment(python, folder),
+                env=dict.fromkeys(THREAD_VARIABLES, str(threads)) | worker_environment(python, folder, target),
                 **_OWN_GROUP,
             )
         self._socket = ours

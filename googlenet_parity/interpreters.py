@@ -6,7 +6,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from googlenet_np.errors import OptionError
@@ -15,9 +15,6 @@ __all__ = ["find_interpreter", "worker_command", "worker_environment"]
 
 OLDEST = (3, 10)
 """The oldest Python that this project's code runs on."""
-
-PACKAGES = ("googlenet_np", "googlenet_torch", "googlenet_tf", "googlenet_mx", "googlenet_parity", "parity_tests")
-"""What a worker may need of this project."""
 
 # Any Python since 2.7 understands it, and says why it cannot go on.
 START = f"""\
@@ -58,28 +55,36 @@ def worker_command(python: str | None) -> list[str]:
     return [python or sys.executable, "-u", "-c", START]
 
 
-def worker_environment(python: str | None, folder: Path) -> dict[str, str]:
+def worker_environment(python: str | None, folder: Path, target: str) -> dict[str, str]:
     """The variables of a worker's process: this one's, and where another interpreter finds this project's packages.
 
     Args:
         python: The interpreter; None for this one.
         folder: Where links to the packages may be put: beside them may lie packages for this interpreter alone.
+        target: The backend's ``module:attribute``, whose package goes along if this interpreter has it.
     """
     if python is None:
         return dict(os.environ)
     packages = folder / "packages"
     packages.mkdir(exist_ok=True)
-    for name, place in _packages().items():
-        if not (packages / name).exists():
-            (packages / name).symlink_to(place, target_is_directory=True)
+    for place in (*_own_packages(), *_package(target.partition(":")[0])):
+        if not (packages / place.name).exists():
+            (packages / place.name).symlink_to(place)
     own = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     return {**own, "PYTHONPATH": str(packages)}
 
 
-def _packages() -> Mapping[str, str]:
-    specs = {name: importlib.util.find_spec(name) for name in PACKAGES}
-    return {
-        name: spec.submodule_search_locations[0]
-        for name, spec in specs.items()
-        if spec is not None and spec.submodule_search_locations
-    }
+def _own_packages() -> Iterator[Path]:
+    """This project's, all beside each other."""
+    for init in Path(__file__).parent.parent.glob("googlenet_*/__init__.py"):
+        yield init.parent
+
+
+def _package(module: str) -> Iterator[Path]:
+    """The package, or the single file, that a module is in; nothing is imported."""
+    name = module.partition(".")[0]
+    spec = importlib.util.find_spec(name) if name else None
+    if spec is not None and spec.submodule_search_locations:
+        yield Path(spec.submodule_search_locations[0])
+    elif spec is not None and spec.origin:
+        yield Path(spec.origin)

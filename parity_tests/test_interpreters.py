@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import googlenet_parity
 from googlenet_np.errors import OptionError
 from googlenet_parity.interpreters import find_interpreter, worker_command
 from googlenet_parity.registry import Subject, choose
@@ -19,6 +20,7 @@ from parity_tests.test_cli import NUMPY, SMALL, Command, command
 
 __all__ = ["command"]  # a fixture
 
+ROOT = Path(googlenet_parity.__file__).parent.parent
 TARGET = "parity_tests.numpy_backend:Backend"
 FLOAT32 = (*SMALL, "--dtype", "float32")
 
@@ -84,6 +86,18 @@ def test_another_interpreter_needs_nothing_of_this_project(
     result = command("run", *NUMPY, *FLOAT32, "--python", f"other={TARGET}:{python}")
     assert result.code == 0, result.words
     assert "pass: numpy, other" in result.words
+
+
+def test_a_backend_of_ones_own_goes_along(
+    command: Command, interpreter: Interpreter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module of this interpreter's, which the other one does not have."""
+    (tmp_path / "mine.py").write_text("from parity_tests.numpy_backend import Backend as Mine", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    go_on = interpreter("os.environ['PYTHONPATH'] += os.pathsep + " + repr(str(ROOT)) + "; go_on()")
+    result = command("run", *FLOAT32, "--backend", "mine=mine:Mine", "--python", f"mine={go_on}")
+    assert result.code == 0, result.words
 
 
 def test_two_interpreters_are_compared(command: Command, interpreter: Interpreter) -> None:
