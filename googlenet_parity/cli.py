@@ -87,6 +87,9 @@ def run(
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write the checks as JUnit XML, for CI.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a page, to be looked at.")
+    ] = None,
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", min=0.001, help="Time that one backend may take.")
     ] = 600.0,
@@ -105,6 +108,8 @@ def run(
 
     from googlenet_parity import export, terminal
     from googlenet_parity.case import Options, make_case
+    from googlenet_parity.html.page import check_html
+    from googlenet_parity.html.report import write_report
     from googlenet_parity.registry import choose
     from googlenet_parity.run import run as run_case
 
@@ -119,6 +124,8 @@ def run(
         tuple(dtype) if dtype else Options.dtypes,
     )
     subjects = choose(backend or (), python or ())
+    if html:
+        check_html()
     console = Console()
     try:
         with terminal.progress(Console(stderr=True), [subject.name for subject in subjects]) as listener:
@@ -139,6 +146,8 @@ def run(
         export.write_json(json, report)
     if junit:
         export.write_junit(junit, report)
+    if html:
+        write_report(html, report, sys.argv[1:])
     if strict and report.exit_code == 0 and (skipped := report.skipped):
         print(f"error: --strict, and skipped were: {', '.join(skipped)}.", file=sys.stderr)
         raise typer.Exit(2)

@@ -111,6 +111,7 @@ def compare(
     ] = False,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every difference as JSON.")] = None,
     junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write them as JUnit XML.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write them as a page.")] = None,
     timeout: Timeout = 600.0,
 ) -> None:
     """Set two traces, or backends, against each other: what differs first, where beyond rounding, and by how much.
@@ -123,10 +124,14 @@ def compare(
     from googlenet_parity import comparison_export
     from googlenet_parity.case import Options
     from googlenet_parity.comparison import REQUIREMENTS, compare_traces
+    from googlenet_parity.html.comparison import write_comparison
+    from googlenet_parity.html.page import check_html
     from googlenet_parity.trace import open_trace
 
     if require not in REQUIREMENTS:
         raise OptionError(f"--require is {require!r}; expected {' or '.join(REQUIREMENTS)}.")
+    if html:
+        check_html()
     given = Options(seed or 0, image_size, None, None, batch_size, images, weights, (dtype or "float32",))
     traces: dict[str, Trace] = {name: open_trace(name) for name in (first, second) if _is_file(name)}
     if traces:
@@ -139,6 +144,8 @@ def compare(
         comparison_export.write_json(json, found)
     if junit:
         comparison_export.write_junit(junit, found)
+    if html:
+        write_comparison(html, found, sys.argv[1:])
     raise typer.Exit(found.exit_code)
 
 

@@ -113,6 +113,17 @@ class Comparison:
         return Status.PASS if holds else Status.FAIL
 
     @property
+    def verdict(self) -> tuple[Status, str]:
+        """The last word on the two, and the sentence behind it."""
+        if self.identical:
+            return Status.PASS, "every bit is the same."
+        if self.status is Status.PASS:
+            return Status.PASS, "not the same bits; rounding explains what differs."
+        if self.first_beyond:
+            return Status.FAIL, "rounding does not explain what differs."
+        return Status.FAIL, "every bit was required to be the same; rounding explains what differs."
+
+    @property
     def exit_code(self) -> int:
         """0: what is required holds. 1: it does not."""
         return 0 if self.status is Status.PASS else 1

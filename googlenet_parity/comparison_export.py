@@ -16,6 +16,7 @@ from rich.table import Table
 from googlenet_np.files import atomic_write
 from googlenet_parity.comparison import Comparison, Difference
 from googlenet_parity.trace import ACTIVATIONS
+from googlenet_parity.verdict import Status
 
 __all__ = ["print_comparison", "write_json", "write_junit"]
 
@@ -65,8 +66,6 @@ def _cells(row: Difference) -> list[str]:
 
 
 def _verdict(found: Comparison) -> list[str]:
-    if found.identical:
-        return ["[green]pass[/]: every bit is the same."]
     lines = []
     if first := found.first_different:
         lines.append(f"First to differ: {escape(first.sentence())}.")
@@ -74,12 +73,8 @@ def _verdict(found: Comparison) -> list[str]:
         lines.append(f"First beyond rounding: {escape(beyond.sentence())}.")
     if found.changed:
         lines.append(f"{len(found.changed)} predictions changed.")
-    if found.exit_code == 0:
-        lines.append("[green]pass[/]: not the same bits; rounding explains what differs.")
-    elif found.first_beyond:
-        lines.append("[bold red]fail[/]: rounding does not explain what differs.")
-    else:
-        lines.append("[bold red]fail[/]: every bit was required to be the same; rounding explains what differs.")
+    status, sentence = found.verdict
+    lines.append(f"{'[green]pass[/]' if status is Status.PASS else '[bold red]fail[/]'}: {sentence}")
     return lines
 
 

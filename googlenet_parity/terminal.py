@@ -59,7 +59,7 @@ def progress(console: Console, names: Sequence[str]) -> Iterator[Listener]:
 
 def print_report(console: Console, report: Report) -> None:
     """The case in a line, a row for each backend, a sentence for whatever did not pass, and the verdict."""
-    shown = [check for check in COLUMNS if any(_find(backend, check) for backend in report.backends)]
+    shown = [check for check in COLUMNS if any(backend.find(check) for backend in report.backends)]
     console.print(_case(report), highlight=False)
     table = Table(box=SIMPLE_HEAD, caption_justify="left", caption_style="dim", pad_edge=False, collapse_padding=True)
     table.add_column("\nbackend", no_wrap=True)
@@ -69,7 +69,7 @@ def print_report(console: Console, report: Report) -> None:
     table.add_column("\nverdict", no_wrap=True)
     for backend in report.backends:
         version = next(iter(backend.versions.values()), "").partition("+")[0]
-        cells = [_cell(_find(backend, check)) for check in shown]
+        cells = [_cell(backend.find(check)) for check in shown]
         status = f"[{STYLES[backend.status]}]{backend.status}[/]"
         table.add_row(escape(f"{backend.name} {version}"), *cells, f"{backend.seconds:.1f} s", status)
     if shown:
@@ -99,7 +99,8 @@ def print_layers(console: Console, report: Report) -> None:
     for backend in judged:
         for place, (check, words) in enumerate(kinds.items()):
             table.add_column(f"{'' if place else escape(backend.name)}\n{words}", justify="right", no_wrap=True)
-            shares.append(_layer_shares(_find(backend, check)))
+            result = backend.find(check)
+            shares.append(result.layer_shares if result else {})
     for name in GOOGLENET.names:
         cells = [_share(column[name]) if name in column else "" for column in shares]
         table.add_row(escape(name.rpartition("inception_")[2]), *cells)
@@ -127,15 +128,6 @@ def print_steps(console: Console, report: Report) -> None:
     console.print(f"[dim]{told}[/]\n", highlight=False)
 
 
-def _layer_shares(check: CheckResult | None) -> dict[str, float]:
-    """The largest share of each layer; a gradient's name is its layer's and a last word more."""
-    shares: dict[str, float] = {}
-    for found in check.measurements if check else ():
-        layer = found.name if found.name in GOOGLENET.names else found.name.rpartition(".")[0]
-        shares[layer] = max(shares.get(layer, 0.0), found.share)
-    return shares
-
-
 def _share(share: float) -> str:
     return f"[bold red]{_number(share)}[/]" if share > 1 else "[dim]0[/]" if share == 0 else _number(share)
 
@@ -145,13 +137,7 @@ def _number(share: float) -> str:
 
 
 def _print_observations(console: Console, report: Report) -> None:
-    """What is shown of several backends stands in one line."""
-    lines: dict[tuple[str, str], list[str]] = {}
-    for backend in report.backends:
-        for seen in backend.observations:
-            value = f"{seen.values[seen.worst]:.1e} ({backend.name}, {seen.worst})"
-            lines.setdefault((seen.name, seen.message), []).append(value)
-    for (name, message), values in lines.items():
+    for name, message, values in report.observed:
         text = f"Shown, not judged: {name}, end to end, off by {', '.join(values)} of the largest entry; {message}."
         console.print(f"[dim]{escape(text)}[/]", highlight=False)
 
@@ -162,10 +148,6 @@ def _case(report: Report) -> str:
     weights = f"{report.settings['weights']} weights, seed {seed}" if seed is not None else report.settings["weights"]
     classes = report.settings["num_classes"]
     return escape(f"{report.settings['images']}: {count} × {channels}×{height}×{width}, {classes} classes\n{weights}")
-
-
-def _find(backend: BackendReport, name: str) -> CheckResult | None:
-    return next((check for check in backend.checks if check.check == name), None)
 
 
 def _cell(check: CheckResult | None) -> str:
@@ -188,20 +170,6 @@ def _messages(backend: BackendReport) -> dict[str, list[CheckResult]]:
     return messages
 
 
-def _with_skips(backend: BackendReport) -> str:
-    """The backend's name, and how many checks it was spared: a pass should not look like more than it is."""
-    skipped = sum(check.status is Status.SKIPPED for check in backend.checks)
-    return escape(backend.name) + (f" ({skipped} of {len(backend.checks)} checks skipped)" if skipped else "")
-
-
 def _verdict(report: Report) -> str:
-    judged = [backend for backend in report.backends if backend.status is not Status.SKIPPED]
-    passed = sum(backend.status is Status.PASS for backend in judged)
-    if report.status is Status.PASS:
-        names = ", ".join(map(_with_skips, judged))
-        return f"[green]pass[/]: {names} – the same GoogLeNet as the float64 reference."
-    if not judged and any(backend.versions for backend in report.backends):
-        return "[bold red]error[/]: nothing could be judged: every check was skipped."
-    if not judged:
-        return "[bold red]error[/]: no backend is installed: pip install 'googlenet-parity\\[torch]', \\[tf] or \\[mx]."
-    return f"[{STYLES[report.status]}]{report.status}[/]: {passed} of {len(judged)} judged backends pass."
+    status, sentence = report.verdict
+    return f"[{STYLES[status]}]{status}[/]: {escape(sentence)}"

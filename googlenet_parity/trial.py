@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
 from googlenet_np.architecture import GOOGLENET, Concat, Layer
@@ -16,12 +17,24 @@ from googlenet_np.backend import DType, OptimizerState
 from googlenet_parity import checks
 from googlenet_parity.bounds import FLOAT64_GATE
 from googlenet_parity.client import AbilityError, BackendError, MissingBackendError, Reply, Worker
+from googlenet_parity.definition import find_lines
 from googlenet_parity.diagnosis import diagnose
+from googlenet_parity.error_map import map_errors
 from googlenet_parity.ground_truth import GroundTruth
 from googlenet_parity.layer_gradients import LayerGradientTruth
 from googlenet_parity.registry import Subject
 from googlenet_parity.training_truth import TrainingTruth, diagnose_training
-from googlenet_parity.verdict import BackendReport, CheckResult, Diagnosis, Observation, Status
+from googlenet_parity.verdict import (
+    BackendReport,
+    CheckResult,
+    Definition,
+    Diagnosis,
+    ErrorMap,
+    Observation,
+    Status,
+    layer_of,
+    locate,
+)
 
 __all__ = ["SINGLE", "Listener", "Trial"]
 
@@ -118,6 +131,8 @@ class Trial:
         diagnosis = self._diagnose(truths, results)
         if diagnosis is None and training and any(r.check == DIAGNOSED_TRAINING and r.status.failed for r in results):
             diagnosis = diagnose_training(training, self._reply("train", "float64").arrays["losses"], FLOAT64_GATE)
+        error_map = self._map_errors(truths, backward, results)
+        definition = self._define(results)
         observations = tuple(self._observe(truths))
         losses: tuple[float, ...] = ()
         if training:
@@ -126,7 +141,9 @@ class Trial:
         # The callbacks and this trial hold each other; without the answers, a next case finds their memory free.
         self._calls.clear()
         name = self.subject.name
-        return BackendReport(name, versions, tuple(results), self._seconds, diagnosis, observations, losses)
+        return BackendReport(
+            name, versions, tuple(results), self._seconds, diagnosis, observations, losses, error_map, definition
+        )
 
     def _check_training(self, name: str, training: TrainingTruth) -> CheckResult:
         dtype = training.steps.dtype
@@ -181,6 +198,53 @@ class Trial:
             activations = self._reply("activations", dtype).arrays
             return diagnose(truth, layer.name, dtype, activations[layer.name], others=activations)
         return diagnose(truth, layer.name, dtype, actual, probe=ask)
+
+    def _map_errors(
+        self,
+        truths: Mapping[DType, GroundTruth],
+        backward: Mapping[str, LayerGradientTruth],
+        results: Sequence[CheckResult],
+    ) -> ErrorMap | None:
+        """Where the error is in the tensor whose failure says most surely where the fault is."""
+        if (located := locate(results)) is None:
+            return None
+        check, failure = located
+        with suppress(BackendError, KeyError):  # what did not come cannot be drawn
+            if check.check == "layers float32":
+                return self._map_layer(truths["float32"], GOOGLENET[failure.name], "float32")
+            if check.check == "outputs float64":
+                actual = self._reply("activations", "float64").arrays[failure.name]
+                right = truths["float64"].activations[failure.name]
+                return map_errors(failure.name, actual, right, FLOAT64_GATE * float(np.abs(right).max()), "float64")
+            if check.check == "layer gradients float32":
+                layer, _, kind = failure.name.rpartition(".")
+                desired, bound = backward[layer].gradients[kind]
+                actual = self._reply("layer_gradients", "float32", layer).arrays[kind]
+                axis = 1 if kind == "inputs" else 0
+                return map_errors(failure.name, actual, desired, bound.probable, "float32", channel_axis=axis)
+        return None
+
+    def _map_layer(self, truth: GroundTruth, layer: Layer, dtype: DType) -> ErrorMap | None:
+        if isinstance(layer, Concat):
+            activations = self._reply("activations", dtype).arrays
+            branches = np.concatenate([activations[branch] for branch in layer.inputs], axis=1)
+            return map_errors(layer.name, activations[layer.name], branches, None, dtype)
+        local = truth.local(layer, dtype)
+        limit = None if local.bound is None else local.bound.probable
+        return map_errors(
+            layer.name, self._reply("layer", dtype, layer.name).arrays["output"], local.output, limit, dtype
+        )
+
+    def _define(self, results: Sequence[CheckResult]) -> Definition | None:
+        """How the backend defines the layer that fails, as far as its source can be found."""
+        located = locate(results)
+        if located is None or not (layer := layer_of(located[1].name)):
+            return None
+        with suppress(BackendError):
+            told = self._worker.call("definition").result().values
+            if told and (lines := find_lines(told["source"], layer)):
+                return Definition(layer, told["file"], lines)
+        return None
 
     def _check(
         self, truth: GroundTruth, backward: Mapping[str, LayerGradientTruth], dtype: DType

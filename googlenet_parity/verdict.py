@@ -7,7 +7,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["BackendReport", "CheckResult", "Diagnosis", "Measurement", "Observation", "Report", "Status", "worst"]
+from googlenet_np.architecture import GOOGLENET
+
+__all__ = [
+    "BackendReport",
+    "CheckResult",
+    "Definition",
+    "Diagnosis",
+    "ErrorMap",
+    "Measurement",
+    "Observation",
+    "Report",
+    "SourceLine",
+    "Status",
+    "worst",
+]
+
+LOCATING = ("layers float32", "outputs float64", "layer gradients float32")
+"""The checks whose first failure says where a fault is, the surest of them first."""
 
 
 class Status(str, enum.Enum):
@@ -117,6 +134,20 @@ class CheckResult:
         """The first measurement in canonical order that does not pass."""
         return next((found for found in self.measurements if found.status is not Status.PASS), None)
 
+    @property
+    def layer_shares(self) -> dict[str, float]:
+        """The largest share of each layer; a gradient's name is its layer's and a last word more."""
+        shares: dict[str, float] = {}
+        for found in self.measurements:
+            if layer := layer_of(found.name):
+                shares[layer] = max(shares.get(layer, 0.0), found.share)
+        return shares
+
+
+def layer_of(tensor: str) -> str:
+    """The layer whose output, parameter or gradient a tensor is; empty if it is none's."""
+    return next((name for name in (tensor, tensor.rpartition(".")[0]) if name in GOOGLENET.names), "")
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -137,6 +168,49 @@ class Diagnosis:
         if not self.explanations:
             return f"{self.layer}: no known difference explains the numbers; {self.pattern}."
         return f"{self.layer}: explained by {'; or by '.join(self.explanations)} ({self.pattern})."
+
+
+@dataclass(frozen=True)
+class ErrorMap:
+    """Where in one tensor the error is, small enough to be drawn.
+
+    Attributes:
+        tensor: A layer's canonical name, or that of one of its gradients.
+        bounded: Whether the numbers are shares of what is allowed; otherwise nothing is, and they are absolute errors.
+        size: Height and width of the tensor; None if it has none, as behind the global pool.
+        pixels: The largest number at each place over all others with it, row by row; of a large tensor, in squares.
+        channels: The largest of each channel.
+    """
+
+    tensor: str
+    bounded: bool
+    size: tuple[int, int] | None
+    pixels: tuple[tuple[float, ...], ...]
+    channels: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class SourceLine:
+    """A line of a file, and whether it is one of those that matter."""
+
+    number: int
+    text: str
+    marked: bool = False
+
+
+@dataclass(frozen=True)
+class Definition:
+    """The lines of a backend's own source that make one layer.
+
+    Attributes:
+        layer: Its canonical name.
+        file: The module as a path, from its package on.
+        lines: In order; where numbers are missing, lines were left out.
+    """
+
+    layer: str
+    file: str
+    lines: tuple[SourceLine, ...]
 
 
 @dataclass(frozen=True)
@@ -171,6 +245,8 @@ class BackendReport:
         diagnosis: What is the matter with the first layer that fails by itself, if one does.
         observations: What is shown and decides nothing.
         losses: Of each step of training, if it was trained.
+        error_map: Where the error is in the tensor that fails first.
+        definition: How the backend defines that tensor's layer, if it is one whose definition can be found.
     """
 
     name: str
@@ -180,6 +256,8 @@ class BackendReport:
     diagnosis: Diagnosis | None = None
     observations: tuple[Observation, ...] = ()
     losses: tuple[float, ...] = ()
+    error_map: ErrorMap | None = None
+    definition: Definition | None = None
 
     @property
     def status(self) -> Status:
@@ -187,8 +265,30 @@ class BackendReport:
         done = [check.status for check in self.checks if check.status is not Status.SKIPPED]
         return worst(done)
 
+    @property
+    def skips(self) -> str:
+        """How many checks it was spared, in brackets: a pass should not look like more than it is."""
+        skipped = sum(check.status is Status.SKIPPED for check in self.checks)
+        return f" ({skipped} of {len(self.checks)} checks skipped)" if skipped else ""
+
+    @property
+    def located(self) -> tuple[CheckResult, Measurement] | None:
+        """The failure that says most surely where a fault is, and its check; None if no tensor fails."""
+        return locate(self.checks)
+
+    def find(self, check: str) -> CheckResult | None:
+        """The check of that name, if it was to be made."""
+        return next((result for result in self.checks if result.check == check), None)
+
     def __getitem__(self, check: str) -> CheckResult:
         return next(result for result in self.checks if result.check == check)
+
+
+def locate(checks: Iterable[CheckResult]) -> tuple[CheckResult, Measurement] | None:
+    """The first failure of the checks in :data:`LOCATING`, else of any other, and its check."""
+    made = list(checks)
+    first = [check for name in LOCATING for check in made if check.check == name]
+    return next(((check, failure) for check in first + made if (failure := check.first_failure) is not None), None)
 
 
 @dataclass(frozen=True)
@@ -223,6 +323,30 @@ class Report:
             for check in backend.checks
             if check.status is Status.SKIPPED
         )
+
+    @property
+    def observed(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+        """What is shown and decides nothing, of several backends together: name, message, and each one's number."""
+        lines: dict[tuple[str, str], list[str]] = {}
+        for backend in self.backends:
+            for seen in backend.observations:
+                value = f"{seen.values[seen.worst]:.1e} ({backend.name}, {seen.worst})"
+                lines.setdefault((seen.name, seen.message), []).append(value)
+        return tuple((*what, tuple(values)) for what, values in lines.items())
+
+    @property
+    def verdict(self) -> tuple[Status, str]:
+        """The last word on the run, and the sentence behind it."""
+        judged = tuple(backend for backend in self.backends if backend.status is not Status.SKIPPED)
+        if self.status is Status.PASS:
+            names = ", ".join(backend.name + backend.skips for backend in judged)
+            return Status.PASS, f"{names} – the same GoogLeNet as the float64 reference."
+        if judged:
+            passed = sum(backend.status is Status.PASS for backend in judged)
+            return self.status, f"{passed} of {len(judged)} judged backends pass."
+        if any(backend.versions for backend in self.backends):
+            return Status.ERROR, "nothing could be judged: every check was skipped."
+        return Status.ERROR, "no backend is installed: pip install 'googlenet-parity[torch]', [tf] or [mx]."
 
     @property
     def exit_code(self) -> int:

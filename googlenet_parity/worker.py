@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import json
 import platform
 import socket
@@ -46,6 +47,17 @@ class Calls:
         """Where this process runs, and the switches that may move its numbers."""
         told: Mapping[str, Any] = getattr(self._backend, "numerics", dict)()
         return {**full_environment(), **{str(name): str(value) for name, value in told.items()}}, {}
+
+    def definition(self) -> Answer:
+        """The text of the module ``model`` beside the backend's own, if it has one: there, the network is defined.
+
+        That of a class which a backend inherits from is none: it may define what the backend no longer uses.
+        """
+        package = type(self._backend).__module__.rpartition(".")[0]
+        module = sys.modules.get(f"{package}.model")
+        if module is None:
+            return {}, {}
+        return {"file": f"{module.__name__.replace('.', '/')}.py", "source": inspect.getsource(module)}, {}
 
     def build(self, *, dtype: str, **weights: Array) -> Answer:
         """Builds the model of ``dtype`` and gives its weights back."""

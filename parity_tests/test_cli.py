@@ -86,7 +86,17 @@ def test_help_of_run_explains_every_option(command: Command, arguments: tuple[st
     result = command(*arguments)
     assert result.code == 0
     options = ["--backend", "--seed", "--image-size", "--in-channels", "--num-classes", "--batch-size", "--images"]
-    options += ["--weights", "--dtype", "--layers", "--strict", "--json", "--junit", "--timeout", "--memory-limit"]
+    options += [
+        "--weights",
+        "--dtype",
+        "--layers",
+        "--strict",
+        "--json",
+        "--junit",
+        "--html",
+        "--timeout",
+        "--memory-limit",
+    ]
     assert [option for option in options if f"{option} " not in result.out] == []
     assert "bound that is derived and not tuned" in result.words
     for default in ("every one that is installed", "96 96", "16 real Fashion-MNIST test images", "Xavier", "both"):

@@ -1,0 +1,65 @@
+"""The frame of every page: templates filled in, what comes from outside escaped, and the file written atomically."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from googlenet_np.errors import OptionError
+from googlenet_np.files import atomic_write
+
+__all__ = ["check_html", "render", "shell_line", "write_page"]
+
+
+def check_html() -> None:
+    """Raises unless pages can be written: to be called before the work whose result a page is to show.
+
+    Raises:
+        OptionError: Jinja2 is not installed.
+    """
+    if find_spec("jinja2") is None:
+        raise OptionError("--html needs Jinja2, which is not installed (pip install 'googlenet-parity[report]').")
+
+
+def render(template: str, **values: Any) -> str:
+    """A template of this package filled in. It extends ``base.html.j2`` and says what it needs of ``values``.
+
+    Every value is escaped, whatever it holds: names of backends, messages and paths come from outside.
+
+    Args:
+        template: Its file's name.
+        values: What it shows.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    # Autoescape is decided for all files: Jinja's own rule goes by endings, and knows no .j2.
+    environment = Environment(
+        loader=PackageLoader("googlenet_parity.html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(values)
+
+
+def write_page(path: Path, template: str, **values: Any) -> None:
+    """Fills a template in, as :func:`render`, and writes it. The same values give the same file.
+
+    Raises:
+        OptionError: Jinja2 is not installed.
+        FileError: The file cannot be written.
+    """
+    check_html()
+    # A path on the command line may hold bytes that are no text.
+    content = render(template, **values).encode(errors="replace")
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+def shell_line(arguments: Sequence[str]) -> str:
+    """The command that a shell takes for ``arguments``, the options of the console script."""
+    return shlex.join(["googlenet-parity", *arguments])

@@ -1,0 +1,197 @@
+"""A run as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from googlenet_np.architecture import GOOGLENET
+from googlenet_parity.html.charts import Bars, Heat, LayerChart, draw_bars, draw_heat, draw_layers
+from googlenet_parity.html.heat import LEGEND, Cell, HeatTable, Row, heat_cell, share_text
+from googlenet_parity.html.network import draw_network
+from googlenet_parity.html.page import shell_line, write_page
+from googlenet_parity.verdict import BackendReport, CheckResult, Measurement, Report, Status, layer_of
+
+__all__ = ["write_report"]
+
+ALONE = ("layers float32", "outputs float64")
+"""The checks by which the picture of the network is coloured: the first that was made."""
+
+CHARTS = {
+    "layers float32": "Each layer alone, float32",
+    "end to end float32": "All layers up to it, float32",
+    "layer gradients float32": "Each layer's gradients alone, float32",
+    "outputs float64": "All layers up to it, float64",
+}
+"""The checks that are drawn layer by layer."""
+
+COLUMNS = {
+    "layers float32": "forward alone, float32",
+    "layer gradients float32": "backward alone, float32",
+    "end to end float32": "accumulated, float32",
+    "outputs float64": "accumulated, float64",
+    "gradients float64": "gradients, float64",
+}
+"""The checks that have a column in the table of layers."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What is the matter with one backend that does not pass.
+
+    Attributes:
+        label: What it is called on the page.
+        backend: Its report.
+        sentences: What did not pass, checks that say the same together: the checks, and what they say.
+        check: The check whose failure says most surely where the fault is; empty where no tensor fails.
+        layer: The layer in which it is; empty if it is in none.
+        facts: Of the tensor that fails first there: what, and which.
+        heat, bars: Where in that tensor the error is, as far as it can be drawn.
+        places: What height and width are those of.
+    """
+
+    label: str
+    backend: BackendReport
+    sentences: tuple[tuple[str, Status, str], ...]
+    check: str
+    layer: str
+    facts: tuple[tuple[str, str], ...]
+    heat: Heat | None
+    bars: Bars | None
+    places: str
+
+
+def write_report(path: Path, report: Report, arguments: Sequence[str]) -> None:
+    """Writes the page of a run.
+
+    Args:
+        path: The file.
+        report: The run.
+        arguments: Those of the command, which the page repeats.
+
+    Raises:
+        OptionError: Jinja2 is not installed.
+        FileError: The file cannot be written.
+    """
+    status, sentence = report.verdict
+    _, channels, *size = report.settings["shape"]
+    shapes = GOOGLENET.output_shapes(channels, report.settings["num_classes"], tuple(size))
+    labels = _labels(report)
+    alone = next((check for check in ALONE if _shares(labels, check)), ALONE[0])
+    write_page(
+        path,
+        "report.html.j2",
+        status=status,
+        sentence=sentence,
+        report=report,
+        labels=labels,
+        failures=[
+            _failure(label, backend)
+            for label, backend in labels.items()
+            if backend.status not in (Status.PASS, Status.SKIPPED)
+        ],
+        checks=_check_table(labels),
+        network=draw_network(_shares(labels, alone), shapes),
+        network_title=CHARTS[alone],
+        drawn=list(_shares(labels, alone)),
+        legend=LEGEND,
+        charts=tuple(_charts(labels)),
+        layers=_layer_table(labels),
+        versions=[(label, ", ".join(map(" ".join, b.versions.items())) or "–") for label, b in labels.items()],
+        share_text=share_text,
+        command=shell_line(arguments),
+    )
+
+
+def _labels(report: Report) -> dict[str, BackendReport]:
+    """The backends by what they are called on the page, each differently, though two may have one name."""
+    labels: dict[str, BackendReport] = {}
+    for backend in report.backends:
+        label, number = backend.name, 2
+        while label in labels:
+            label, number = f"{backend.name} ({number})", number + 1
+        labels[label] = backend
+    return labels
+
+
+def _shares(labels: Mapping[str, BackendReport], check: str) -> dict[str, dict[str, float]]:
+    """By backend and layer; backends of which nothing was measured are left out."""
+    results = {label: backend.find(check) for label, backend in labels.items()}
+    shares = {label: result.layer_shares for label, result in results.items() if result}
+    return {label: found for label, found in shares.items() if found}
+
+
+def _charts(labels: Mapping[str, BackendReport]) -> Iterator[LayerChart]:
+    for check, title in CHARTS.items():
+        if shares := _shares(labels, check):
+            yield draw_layers(title, shares)
+
+
+def _check_table(labels: Mapping[str, BackendReport]) -> HeatTable:
+    """A row for each check, a column for each backend: the largest share, and of which tensor."""
+    names = dict.fromkeys(check.check for backend in labels.values() for check in backend.checks)
+    rows = [Row.of("verdict", (Cell(str(b.status), f"status-{b.status}") for b in labels.values()))]
+    rows += [Row.of(name, (_check_cell(backend.find(name)) for backend in labels.values())) for name in names]
+    rows.append(Row.of("time", (Cell(f"{backend.seconds:.1f} s") for backend in labels.values())))
+    versions = (next(iter(backend.versions.values()), "").partition("+")[0] for backend in labels.values())
+    columns = tuple(f"{label} {version}".strip() for label, version in zip(labels, versions, strict=True))
+    caption = "The largest error of each check, as a share of what is allowed there; above 1 fails."
+    return HeatTable(caption, "check", columns, tuple(rows))
+
+
+def _check_cell(check: CheckResult | None) -> Cell:
+    if check is None:
+        return Cell("–", "none", "not made")
+    if check.worst is None or check.status in (Status.SKIPPED, Status.ERROR):
+        return Cell(str(check.status), f"status-{check.status}", check.message)
+    return heat_cell(check.worst.share, f"{check.status}: {check.worst.name}")
+
+
+def _layer_table(labels: Mapping[str, BackendReport]) -> HeatTable:
+    judged = {label: backend for label, backend in labels.items() if any(c.measurements for c in backend.checks)}
+    names = [name for name in COLUMNS if any(backend.find(name) for backend in judged.values())]
+    results = [backend.find(name) for backend in judged.values() for name in names]
+    columns = [result.layer_shares if result else {} for result in results]
+    rows = tuple(
+        Row.of(layer, (heat_cell(column.get(layer)) for column in columns), f"layer-{layer}")
+        for layer in GOOGLENET.names
+    )
+    caption = "The largest error of each layer, as a share of what is allowed there; above 1 fails."
+    groups = tuple((label, len(names)) for label in judged) if names else ()
+    return HeatTable(caption, "layer", tuple(COLUMNS[name] for name in names) * len(judged), rows, groups)
+
+
+def _failure(label: str, backend: BackendReport) -> Failure:
+    messages: dict[tuple[Status, str], list[str]] = {}
+    for check in backend.checks:
+        if check.status not in (Status.PASS, Status.SKIPPED):
+            messages.setdefault((check.status, check.message), []).append(check.check)
+    found = backend.error_map
+    return Failure(
+        label,
+        backend,
+        tuple((", ".join(checks), status, message) for (status, message), checks in messages.items()),
+        backend.located[0].check if backend.located else "",
+        layer_of(backend.located[1].name) if backend.located else "",
+        tuple(_facts(backend.located[1])) if backend.located else (),
+        draw_heat(found) if found else None,
+        draw_bars(found) if found else None,
+        "kernel" if found and found.tensor.endswith(".weight") else "image",
+    )
+
+
+def _facts(failure: Measurement) -> Iterator[tuple[str, str]]:
+    yield "tensor", failure.name
+    if failure.message:
+        yield "what is wrong", failure.message
+    if failure.index is not None:
+        yield "worst entry", str(failure.index)
+    if not failure.message:
+        yield "the backend's number there", f"{failure.actual:.9g}"
+        yield "the reference's", f"{failure.desired:.9g}"
+        yield "off by", f"{failure.error:.3g}"
+        yield "allowed", f"{failure.limit:.3g}"
+        yield "share of what is allowed", share_text(failure.share)
+    if failure.beyond:
+        yield "entries that are beyond", f"{failure.beyond:.2%}"
