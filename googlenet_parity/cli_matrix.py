@@ -48,6 +48,9 @@ def matrix(
         Path | None,
         typer.Option(metavar="DIR", help="Keep each one's numbers there, for compare with those of other machines."),
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page, to be looked at.")
+    ] = None,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all of it as JSON.")] = None,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0.001, help="Time that one of them may take.")] = 600,
 ) -> None:
@@ -60,8 +63,12 @@ def matrix(
 
     from googlenet_parity import matrix_export
     from googlenet_parity.case import Options, make_case
+    from googlenet_parity.html.matrix import write_matrix
+    from googlenet_parity.html.page import check_html
     from googlenet_parity.matrix import run_matrix
 
+    if html:
+        check_html()
     chosen = _entries(entries or [], file, python)
     try:
         folder = cache or cache_folder() / "environments"
@@ -73,12 +80,14 @@ def matrix(
             found = run_matrix(
                 chosen, lambda: make_case(options), cache=folder, traces=traces, timeout=timeout, listener=listener
             )
-            matrix_export.print_matrix(Console(), found)
-            if json:
-                matrix_export.write_json(json, found)
     except KeyboardInterrupt:
         print("Interrupted; finished environments are kept, and nothing else goes on.", file=sys.stderr)
         raise typer.Exit(130) from None
+    matrix_export.print_matrix(Console(), found)
+    if json:
+        matrix_export.write_json(json, found)
+    if html:
+        write_matrix(html, found, sys.argv[1:])
     raise typer.Exit(found.exit_code)
 
 

@@ -97,6 +97,17 @@ class Row:
             for found in check.measurements
         }
 
+    @property
+    def complaints(self) -> tuple[str, ...]:
+        """What did not pass, in sentences."""
+        lines = [self.error] if self.error else []
+        if self.report is not None:
+            messages = {check.message: check.check for check in self.report.checks if check.status is not Status.PASS}
+            lines += [f"{check} – {message}" for message, check in messages.items() if message not in self.error]
+            if self.report.diagnosis:
+                lines.append(self.report.diagnosis.sentence())
+        return tuple(lines)
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -136,6 +147,20 @@ class Matrix:
             else:
                 home.append(name)
         return [tuple(group) for group in groups]
+
+    @property
+    def distinct_pairs(self) -> list[Pair]:
+        """The pairs that differ, one for each two groups of equal rows."""
+        heads = {group[0] for group in self.equal}
+        return [pair for pair in self.pairs if {pair.first, pair.second} <= heads]
+
+    @property
+    def verdict(self) -> tuple[Status, str]:
+        """The status, and a sentence."""
+        passing = sum(row.status is Status.PASS for row in self.rows)
+        sentence = f"{passing} of {len(self.rows)} environments compute the same GoogLeNet as the float64 reference"
+        apart = sum(pair.comparison.first_beyond is not None for pair in self.pairs)
+        return self.status, sentence + (f"; {apart} pairs are apart by more than rounding can do." if apart else ".")
 
     @property
     def status(self) -> Status:

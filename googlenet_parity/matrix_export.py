@@ -17,9 +17,8 @@ from googlenet_np.files import atomic_write
 from googlenet_parity.matrix import Matrix, Pair, Row
 from googlenet_parity.terminal import STYLES
 from googlenet_parity.trace import ACTIVATIONS
-from googlenet_parity.verdict import Status
 
-__all__ = ["complaints", "distinct_pairs", "print_matrix", "write_json"]
+__all__ = ["print_matrix", "write_json"]
 
 FORMAT_VERSION = 1
 
@@ -39,12 +38,12 @@ def print_matrix(console: Console, found: Matrix) -> None:
     table.caption = "The largest share of its rounding bound that a layer of the stage uses; above 1 fails."
     console.print(table)
     for row in found.rows:
-        for line in complaints(row):
-            console.print(f"[{STYLES[row.status]}]{row.status}[/] {escape(line)}", highlight=False)
+        for line in row.complaints:
+            words = f"{row.entry.name}: {line}"
+            console.print(f"[{STYLES[row.status]}]{row.status}[/] {escape(words)}", highlight=False)
     _print_pairs(console, found)
-    passing = sum(row.status is Status.PASS for row in found.rows)
-    status = found.status
-    console.print(f"[{STYLES[status]}]{status}[/]: {passing} of {len(found.rows)} pass.", highlight=False)
+    status, sentence = found.verdict
+    console.print(f"[{STYLES[status]}]{status}[/]: {escape(sentence)}", highlight=False)
 
 
 def stage_shares(row: Row) -> dict[str, float | None]:
@@ -56,30 +55,12 @@ def stage_shares(row: Row) -> dict[str, float | None]:
     }
 
 
-def complaints(row: Row) -> list[str]:
-    """What did not pass, in sentences."""
-    name = row.entry.name
-    lines = [f"{name}: {row.error}"] if row.error else []
-    if row.report is not None:
-        messages = {check.message: check.check for check in row.report.checks if check.status is not Status.PASS}
-        lines += [f"{name}: {check} – {message}" for message, check in messages.items() if message not in row.error]
-        if row.report.diagnosis:
-            lines.append(f"{name}: {row.report.diagnosis.sentence()}")
-    return lines
-
-
-def distinct_pairs(found: Matrix) -> list[Pair]:
-    """The pairs that differ, one for each two groups of equal rows."""
-    heads = {group[0] for group in found.equal}
-    return [pair for pair in found.pairs if {pair.first, pair.second} <= heads]
-
-
 def _print_pairs(console: Console, found: Matrix) -> None:
     """Who equals whom bit for bit, and where the others part."""
     for group in found.equal:
         if len(group) > 1:
             console.print(f"The same, bit for bit: {escape(', '.join(group))}.", highlight=False)
-    if not (pairs := distinct_pairs(found)):
+    if not (pairs := found.distinct_pairs):
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("not the same bits", overflow="fold")
@@ -135,7 +116,7 @@ def _row(row: Row) -> dict[str, Any]:
         "backend": row.entry.target,
         "status": str(row.status),
         "error": row.error,
-        "complaints": complaints(row),
+        "complaints": list(row.complaints),
         "python": row.environment.version if row.environment else None,
         "packages": dict(row.environment.packages) if row.environment else {},
         "layers": {name: share if math.isfinite(share) else None for name, share in row.shares.items()},

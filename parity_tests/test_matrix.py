@@ -314,7 +314,7 @@ def test_each_row_is_judged_and_the_bad_ones_cost_nobody_else(
     assert "b3.inception_3b.p3_2 holds nan" in words, words
     assert "dead was killed by SIGKILL" in words
     assert "The same, bit for bit: one, two." in words
-    assert "error: 2 of 5 pass." in words
+    assert "error: 2 of 5 environments compute the same GoogLeNet as the float64 reference." in words
     assert document["equal"] == [["one", "two"]]
     assert [(pair["first"], pair["second"], pair["identical"]) for pair in document["pairs"]] == [("one", "two", True)]
     assert sorted(path.name for path in (tmp_path / "traces").iterdir()) == ["one.safetensors", "two.safetensors"]
@@ -332,7 +332,7 @@ def test_rows_that_differ_within_rounding_pass(run_matrix: Callable[..., tuple[i
     assert code == 0
     assert "one | two b1.conv " in words
     assert document["equal"] == [["one"], ["two"]]
-    assert "pass: 2 of 2 pass." in words
+    assert "pass: 2 of 2 environments compute" in words
 
 
 def test_names_must_differ(command: Command, uv: Uv, tmp_path: Path) -> None:
