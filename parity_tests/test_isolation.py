@@ -174,7 +174,7 @@ MAY_IMPORT = {
     "googlenet_torch": {"numpy", "torch", "googlenet_np"},
     "googlenet_tf": {"numpy", "h5py", "tensorflow", "keras", "googlenet_np"},
     "googlenet_mx": {"numpy", "mxnet", "googlenet_np"},
-    "googlenet_parity": {"numpy", "threadpoolctl", "typer", "rich", "matplotlib", "tomli", "googlenet_np"},
+    "googlenet_parity": {"numpy", "threadpoolctl", "typer", "rich", "matplotlib", "tomli", "pytest", "googlenet_np"},
 }
 """Beside the standard library and themselves (DESIGN, section 1); h5py is what Keras itself brings for its files."""
 
