@@ -30,8 +30,8 @@ from googlenet_parity.comparison import REQUIREMENTS, Comparison, compare_traces
 from googlenet_parity.failure import told_comparison, told_verdict
 from googlenet_parity.judge import judge
 from googlenet_parity.recording import MissingFrameworkError, RecordingError, record
-from googlenet_parity.registry import find_backend
-from googlenet_parity.run import Subject, run
+from googlenet_parity.registry import Subject, find_backend
+from googlenet_parity.run import run
 from googlenet_parity.trace import Trace, open_trace, write_trace
 from googlenet_parity.verdict import BackendReport, Report, Status
 

@@ -215,6 +215,12 @@ def test_a_module_imports_what_its_package_may_and_no_more(package: str, path: P
     assert imported(path) - STANDARD <= MAY_IMPORT[package] | {package}
 
 
+def test_the_comparer_needs_no_pytest() -> None:
+    """But for its plugin, which pytest alone loads."""
+    paths = [source.values[1] for source in sources()]
+    assert [path.name for path in paths if "pytest" in imported(path)] == ["pytest_plugin.py"]
+
+
 @pytest.mark.parametrize("package", MODEL_MAY_IMPORT)
 def test_a_model_imports_its_framework_alone(package: str) -> None:
     spec = find_spec(package)

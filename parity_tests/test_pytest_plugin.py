@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import googlenet_parity.testing  # noqa: F401 – pytester forgets what its runs import, and would import it by halves
 from googlenet_parity.trace import open_trace
 from parity_tests.test_plugin import register
 
