@@ -22,6 +22,7 @@ from googlenet_parity.comparison import compare_traces
 from googlenet_parity.golden import ENTRIES, SUMMARIES, places
 from googlenet_parity.hashing import array_sha256, weights_sha256
 from googlenet_parity.pytest_plugin import Parity
+from googlenet_parity.testing import assert_parity
 from googlenet_parity.trace import ACTIVATIONS, GRADIENTS, Trace, open_trace, write_trace
 from parity_tests.backends import BACKENDS, require
 from parity_tests.test_cli import Command, command
@@ -47,6 +48,25 @@ def test_kept_numbers(parity: Parity, backend: str, dtype: str) -> None:
     require(backend)
     # An odd and an even side: a layout that is read wrongly shows, and a padding that is not symmetric.
     parity(backend, golden=f"golden/{backend}-{dtype}.safetensors", batch_size=2, image_size=(33, 40), dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    ("backend", "fault", "layer", "cause"),
+    [
+        ("torch", "BFloat16", "b1.conv", "computed in bfloat16"),
+        ("tf", "SamePadding", "b1.conv", "asymmetric padding as of 'same', (2, 3) instead of (3, 3)"),
+        ("mx", "ForeignKernel", "b4.inception_4c.p3_2", "kernel of b4.inception_4b.p3_2"),
+    ],
+)
+def test_a_fault_in_a_framework_is_found_and_named(backend: str, fault: str, layer: str, cause: str) -> None:
+    require(backend)
+    with pytest.raises(AssertionError) as error:
+        assert_parity(f"parity_tests.faulty_{backend}:{fault}", golden=FOLDER / f"{backend}-float32.safetensors")
+    first, *others = str(error.value).splitlines()
+    assert first.startswith(f"{layer} of parity_tests.faulty_{backend}.{fault} ")
+    (why,) = [line for line in others if line.startswith("  why: ")]
+    assert why.startswith(f"  why: {layer}: explained by ")
+    assert cause in why
 
 
 def test_they_are_small_and_all_there() -> None:
