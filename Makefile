@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup parity test lint format bench soundness faults mutations wheel clean
+.PHONY: help setup parity test lint format bench soundness faults goldens mutations wheel clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +40,9 @@ soundness: setup ## 200 fault-free seeds in all backends, and how many alarms th
 
 faults: setup ## every injected fault, and whether it is caught, located and named
 	@$(BIN)/python -m parity_tests.fault_report $(ARGS)
+
+goldens: setup ## keep what the three backends compute now as what the tests compare with
+	@$(BIN)/python -m pytest parity_tests/test_golden.py -k kept_numbers --parity-update $(ARGS)
 
 mutations: setup ## weaken the comparer in many ways, and see its tests fail each time
 	@$(BIN)/python -m parity_tests.mutations $(ARGS)

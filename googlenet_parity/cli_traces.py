@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -58,6 +57,9 @@ def record(
     python: Annotated[
         str | None, typer.Option(metavar="PATH", show_default="this one", help="Interpreter that has the framework.")
     ] = None,
+    golden: Annotated[
+        bool, typer.Option("--golden", help="Keep a sample of each tensor: a small file, for a repository.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     timeout: Timeout = 600.0,
 ) -> None:
@@ -77,6 +79,8 @@ def record(
     name, target = find_backend(backend)
     interpreter = find_interpreter(python) if python else None
     trace = _record(Subject(name, target, required=True, python=interpreter), options, timeout)
+    if golden:
+        trace = trace.condensed()
     write_trace(out, trace.header, trace.tensors)
     shape = "×".join(map(str, trace.header["settings"]["shape"]))
     print(f"{trace.label}, {trace.header['dtype']}, images {shape}: {len(trace.tensors)} tensors in {out}.")
@@ -122,7 +126,7 @@ def compare(
     from rich.console import Console
 
     from googlenet_parity import comparison_export
-    from googlenet_parity.case import Options
+    from googlenet_parity.case import Options, options_like
     from googlenet_parity.comparison import REQUIREMENTS, compare_traces
     from googlenet_parity.html.comparison import write_comparison
     from googlenet_parity.html.page import check_html
@@ -135,7 +139,7 @@ def compare(
     given = Options(seed or 0, image_size, None, None, batch_size, images, weights, (dtype or "float32",))
     traces: dict[str, Trace] = {name: open_trace(name) for name in (first, second) if _is_file(name)}
     if traces:
-        given = _like(next(iter(traces.values())), given, seed)
+        given = options_like(next(iter(traces.values())).header, given, seed)
     live = _live([name for name in (first, second) if name not in traces], python or ())
     one, other = (traces.get(name) or _record(live[name], given, timeout) for name in (first, second))
     found = compare_traces(one, other, require)
@@ -152,33 +156,6 @@ def compare(
 def _is_file(name: str) -> bool:
     """Whether an argument names a file; what looks like one and is not there is said by whoever opens it."""
     return Path(name).exists() or name.endswith((".safetensors", ".trace")) or (os.sep in name and ":" not in name)
-
-
-def _like(trace: Trace, given: Options, seed: int | None) -> Options:
-    """The options with which a live backend runs what the trace ran; those that were given count first.
-
-    Raises:
-        OptionError: The trace's weights or images came from a file that nobody names.
-    """
-    from googlenet_parity.case import SAMPLES_NAME
-
-    settings: dict[str, Any] = trace.header["settings"]
-    for what, named, known in (
-        ("weights", given.weights, settings["seed"] is not None),
-        ("images", given.images, settings["images"] == SAMPLES_NAME),
-    ):
-        if named is None and not known:
-            raise OptionError(f"The trace is of {what} from '{settings[what]}'; name them again with --{what}.")
-    count, channels, height, width = settings["shape"]
-    return replace(
-        given,
-        seed=settings["seed"] or 0 if seed is None else seed,
-        image_size=given.image_size or ((height, width) if given.images is None else None),
-        in_channels=channels if given.weights is None else None,
-        num_classes=settings["num_classes"] if given.weights is None else None,
-        batch_size=given.batch_size or count,
-        dtypes=(trace.header["dtype"],),
-    )
 
 
 def _live(names: Sequence[str], interpreters: Sequence[str]) -> dict[str, Subject]:

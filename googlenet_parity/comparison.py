@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy.typing as npt
 
 from googlenet_np.architecture import GOOGLENET
 from googlenet_np.errors import OptionError
+from googlenet_parity.golden import STATISTICS, SUMMARIES, places
 from googlenet_parity.trace import ACTIVATIONS, Trace
 from googlenet_parity.verdict import Status
 
@@ -35,7 +38,9 @@ class Difference:
             where the numbers cannot be compared.
         index: The entry with that difference.
         first, second: The two numbers there.
-        differing: The share of entries that differ.
+        differing: The share of entries that differ; of those that were looked at.
+        sampled: How many were, of a tensor that a golden has a sample of; 0 where it was all.
+        statistic: What ``first`` and ``second`` are, if they are no entry: ``smallest``, ``largest`` or ``mean``.
         message: A sentence, if the tensors cannot be compared number by number.
     """
 
@@ -48,6 +53,8 @@ class Difference:
     first: float = float("nan")
     second: float = float("nan")
     differing: float = 0.0
+    sampled: int = 0
+    statistic: str = ""
     message: str = ""
 
     @property
@@ -61,9 +68,11 @@ class Difference:
         if self.message or self.identical:
             return f"{name} {self.message or 'is the same, bit for bit'}"
         share = "" if self.share is None else f", {self.share:.3g} of what rounding allows"
+        where = f"as its {self.statistic} number" if self.statistic else f"at {self.index}"
+        entries = f"the {self.sampled} entries kept" if self.sampled else "its entries"
         return (
             f"{name} differs by {self.error:.3g}, {self.ulp:.3g} ulp{share}: {self.first:.9g} and "
-            f"{self.second:.9g} at {self.index}; {self.differing:.2%} of its entries differ"
+            f"{self.second:.9g} {where}; {self.differing:.2%} of {entries} differ"
         )
 
 
@@ -139,19 +148,26 @@ def compare_traces(first: Trace, second: Trace, required: str = "rounding") -> C
     has no such bound (gradients in float32, which a single kink moves by percents) is compared and decides nothing,
     unless every bit is required.
 
+    Where one of them is a golden, of the other is looked at what the golden keeps: the hash says whether any bit
+    differs, the kept entries and the statistics by how much.
+
     Raises:
         OptionError: They cannot be compared: other weights, images, labels or precisions; or no such requirement.
     """
     if required not in REQUIREMENTS:
         raise OptionError(f"--require is {required!r}; expected {' or '.join(REQUIREMENTS)}.")
     check_comparable(first, second)
+    difference_of = _difference
+    if first.sampled or second.sampled:
+        first, second = first.condensed(), second.condensed()
+        difference_of = partial(_sampled_difference, summaries=(first.header[SUMMARIES], second.header[SUMMARIES]))
     names = [*(ACTIVATIONS + name for name in GOOGLENET.names)]
     names += [name for name in {**first.tensors, **second.tensors} if name not in names]
     differences = []
     for name in names:
         allowed = [trace.header["allowed"].get(name) for trace in (first, second)]
         limit = None if None in allowed else sum(allowed)
-        differences.append(_difference(name, first.tensors.get(name), second.tensors.get(name), limit))
+        differences.append(difference_of(name, first.tensors.get(name), second.tensors.get(name), limit))
     return Comparison(
         first.label,
         second.label,
@@ -180,7 +196,16 @@ def check_comparable(first: Trace, second: Trace) -> None:
         raise OptionError(f"{first.label} and {second.label} cannot be compared: {', '.join(faults)}.")
 
 
-def _difference(name: str, one: Array | None, other: Array | None, limit: float | None) -> Difference:
+def _difference(
+    name: str,
+    one: Array | None,
+    other: Array | None,
+    limit: float | None,
+    *,
+    shape: tuple[int, ...] | None = None,
+    places: Array | None = None,
+) -> Difference:
+    """How two arrays differ; where they are samples, of which shape and from which places tells where."""
     if one is None or other is None:
         which = "first" if one is None else "second"
         return Difference(name, identical=False, share=None, message=f"is missing in the {which}")
@@ -205,8 +230,8 @@ def _difference(name: str, one: Array | None, other: Array | None, limit: float 
             worst, place = float(apart[at]), start + at
     if not differing:
         return Difference(name, identical=True)
-    index = tuple(int(axis) for axis in np.unravel_index(place, one.shape))
-    a, b = one[index], other[index]
+    a, b = flat_one[place], flat_other[place]
+    index = tuple(map(int, np.unravel_index(place if places is None else places[place], shape or one.shape)))
     finite = np.isfinite(worst)
     return Difference(
         name,
@@ -220,6 +245,51 @@ def _difference(name: str, one: Array | None, other: Array | None, limit: float 
         differing=differing / one.size,
         message="" if finite else f"holds {a} in the first and {b} in the second, at {index}",
     )
+
+
+def _sampled_difference(
+    name: str,
+    one: Array | None,
+    other: Array | None,
+    limit: float | None,
+    *,
+    summaries: tuple[Mapping[str, Any], Mapping[str, Any]],
+) -> Difference:
+    """The same of what two goldens keep of a tensor: its entries, and three numbers of the whole."""
+    if one is None or other is None:
+        return _difference(name, one, other, limit)
+    first, second = (each[name] for each in summaries)
+    if any(first[key] != second[key] for key in ("dtype", "shape")):
+        shapes = (f"{each['dtype']} of shape {tuple(each['shape'])}" for each in (first, second))
+        message = "is {} in the first, {} in the second".format(*shapes)
+        return Difference(name, identical=False, share=float("inf"), message=message)
+    if first["sha256"] == second["sha256"]:
+        return Difference(name, identical=True)
+    shape = tuple(first["shape"])
+    if STATISTICS[0] not in first:
+        return _difference(name, one, other, limit)  # kept whole
+    found = _difference(name, one, other, limit, shape=shape, places=places(name, math.prod(shape)))
+    same = found.identical
+    found = replace(found, identical=False, sampled=one.size)
+    for statistic in STATISTICS:
+        found = _with_statistic(found, statistic, first[statistic], second[statistic], one.dtype, limit)
+    if same and not found.error and not found.message:
+        return replace(found, message=f"has other bits, and the {one.size} entries kept of it are the same")
+    return found
+
+
+def _with_statistic(
+    found: Difference, statistic: str, a: float | None, b: float | None, dtype: np.dtype[Any], limit: float | None
+) -> Difference:
+    """What was found of the entries, or of a number of the whole, if that tells more."""
+    if a is None or b is None:
+        message = found.message or "holds numbers that are not finite"
+        return replace(found, share=float("inf"), message=message)
+    error = abs(a - b)
+    if error <= found.error or found.beyond:  # an entry that is beyond tells where, too
+        return found
+    ulp, share = _ulp(dtype.type(a), dtype.type(b), error), _share(error, limit)
+    return replace(found, error=error, ulp=ulp, share=share, first=a, second=b, index=None, statistic=statistic)
 
 
 def _share(error: float, limit: float | None) -> float | None:

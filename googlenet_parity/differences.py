@@ -189,14 +189,19 @@ def reordered_branches(branches: Sequence[Array]) -> Iterator[tuple[str, Array]]
             )
 
 
+def _apart(pads: Pads, others: Pads) -> str:
+    """The first axis on which they differ: of an odd and an even side, one alone is padded asymmetrically."""
+    return next(f"{one} instead of {other}" for one, other in zip(pads, others, strict=True) if one != other)
+
+
 def _padding(base: Variant) -> Iterator[Variant]:
     (before, after), _ = base.pads
     same = _same_pads(base)
     if same != base.pads:
-        yield replace(base, name=f"asymmetric padding as of 'same', {same[0]} instead of {base.pads[0]}", pads=same)
+        yield replace(base, name=f"asymmetric padding as of 'same', {_apart(same, base.pads)}", pads=same)
     flipped = (same[0][::-1], same[1][::-1])
     if flipped not in (same, base.pads):
-        yield replace(base, name=f"asymmetric padding, {flipped[0]} instead of {base.pads[0]}", pads=flipped)
+        yield replace(base, name=f"asymmetric padding, {_apart(flipped, base.pads)}", pads=flipped)
     for change, words in ((-1, "less"), (1, "more")):
         # An image smaller than the window gives no output, which a framework refuses.
         if before + change >= 0 and min(base.x.shape[2:]) + before + after + 2 * change >= base.kernel_size:

@@ -15,7 +15,7 @@ from googlenet_np.backend import DType
 from googlenet_np.errors import GoogLeNetError
 from googlenet_parity import checks
 from googlenet_parity.bounds import FLOAT64_GATE
-from googlenet_parity.client import AbilityError, BackendError, Reply, Worker
+from googlenet_parity.client import AbilityError, BackendError, MissingBackendError, Reply, Worker
 from googlenet_parity.ground_truth import WIRING_SAMPLES, GroundTruth
 from googlenet_parity.hashing import array_sha256, weights_sha256
 from googlenet_parity.registry import Subject
@@ -25,13 +25,25 @@ from googlenet_parity.transport import Shelf
 from googlenet_parity.trial import SINGLE, Listener
 from googlenet_parity.verdict import CheckResult, Status
 
-__all__ = ["RecordingError", "array_sha256", "record", "weights_sha256"]
+__all__ = ["MissingFrameworkError", "RecordingError", "array_sha256", "record", "weights_sha256"]
 
 Array = npt.NDArray[Any]
 
 
 class RecordingError(GoogLeNetError):
     """A backend gave no trace: it is not there, raised, died, or its numbers have not the network's form."""
+
+
+class MissingFrameworkError(RecordingError):
+    """The framework that a backend needs is not installed.
+
+    Attributes:
+        backend: The backend's name.
+    """
+
+    def __init__(self, message: str, backend: str) -> None:
+        super().__init__(message)
+        self.backend = backend
 
 
 def record(
@@ -76,6 +88,8 @@ def record(
             )
             stack.callback(worker.close)
             return _record(_Calls(worker, listener), case, truth, wiring, dtype)
+    except MissingBackendError as error:
+        raise MissingFrameworkError(str(error), subject.name) from None
     except BackendError as error:
         raise RecordingError(str(error)) from None
 

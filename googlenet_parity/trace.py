@@ -3,7 +3,7 @@
 A trace is a safetensors file whose header says what ran, where, and on what; its tensors are named
 ``activations/b1.conv`` …, ``gradients/b1.conv.weight`` …, ``gradients/images``, ``loss``, ``logits`` (of the fast path)
 and ``predictions``. Tensors are written as they come and mapped when they are read, so neither side ever needs more
-memory than the largest of them.
+memory than the largest of them. A golden is a trace that has a sample of each (:mod:`googlenet_parity.golden`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from googlenet_np.architecture import GOOGLENET
 from googlenet_np.errors import FileError
 from googlenet_np.files import atomic_write
 from googlenet_np.tensor_files import FORMAT_VERSION, PREFIX, ForeignTensor, map_tensors
+from googlenet_parity.golden import SUMMARIES, check_samples, condense
 
 __all__ = ["ACTIVATIONS", "GRADIENTS", "Trace", "open_trace", "write_trace"]
 
@@ -45,6 +46,7 @@ class Trace:
         header: ``backend``, ``dtype``, ``versions``, ``environment``, ``settings``, ``sha256`` (of ``weights``,
             ``images`` and ``labels``), ``allowed`` (how far rounding may take each tensor from the exact one), and
             ``local`` (each layer alone: the share of its rounding bound that it used).
+            Of a golden also ``summaries``: the whole of which each tensor is a sample.
         tensors: By name, read-only.
     """
 
@@ -56,6 +58,15 @@ class Trace:
         """The backend and the version of its framework."""
         version = next(iter(self.header["versions"].values()), "")
         return f"{self.header['backend']} {version}".strip()
+
+    @property
+    def sampled(self) -> bool:
+        """Whether it is a golden, whose tensors are samples of the backend's."""
+        return SUMMARIES in self.header
+
+    def condensed(self) -> Trace:
+        """The golden of this trace; of a golden, itself."""
+        return self if self.sampled else Trace(*condense(self.header, self.tensors))
 
     def under(self, prefix: str) -> dict[str, Array]:
         """The tensors whose name begins with ``prefix``, without it."""
@@ -102,6 +113,8 @@ def open_trace(path: str | os.PathLike[str]) -> Trace:
         arrays = dict(_arrays(tensors))
         _check_header(header)
         _check_names(arrays)
+        if SUMMARIES in header:
+            check_samples(header, arrays)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         words = f"its header has no {error}" if isinstance(error, KeyError) else error
         raise FileError(f"{os.fspath(path)!r} is a damaged trace: {words}.") from None

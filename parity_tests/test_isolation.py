@@ -174,7 +174,10 @@ MAY_IMPORT = {
     "googlenet_torch": {"numpy", "torch", "googlenet_np"},
     "googlenet_tf": {"numpy", "h5py", "tensorflow", "keras", "googlenet_np"},
     "googlenet_mx": {"numpy", "mxnet", "googlenet_np"},
-    "googlenet_parity": {"numpy", "threadpoolctl", "typer", "rich", "jinja2", "matplotlib", "tomli", "googlenet_np"},
+    "googlenet_parity": {
+        *("numpy", "threadpoolctl", "typer", "rich", "jinja2", "matplotlib", "tomli", "pytest"),
+        "googlenet_np",
+    },
 }
 """Beside the standard library and themselves (DESIGN, section 1); h5py is what Keras itself brings for its files."""
 
@@ -213,6 +216,12 @@ def imported(path: Path) -> set[str]:
 @pytest.mark.parametrize(("package", "path"), sources())
 def test_a_module_imports_what_its_package_may_and_no_more(package: str, path: Path) -> None:
     assert imported(path) - STANDARD <= MAY_IMPORT[package] | {package}
+
+
+def test_the_comparer_needs_no_pytest() -> None:
+    """But for its plugin, which pytest alone loads."""
+    paths = [source.values[1] for source in sources()]
+    assert [path.name for path in paths if "pytest" in imported(path)] == ["pytest_plugin.py"]
 
 
 @pytest.mark.parametrize("package", MODEL_MAY_IMPORT)
