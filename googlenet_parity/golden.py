@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from googlenet_parity.hashing import array_sha256
 
-__all__ = ["ENTRIES", "STATISTICS", "SUMMARIES", "check_samples", "condense", "places"]
+__all__ = ["ENTRIES", "STATISTICS", "SUMMARIES", "check_samples", "condense", "kept_shape", "places"]
 
 Array = npt.NDArray[Any]
 
@@ -56,13 +56,18 @@ def places(name: str, size: int) -> Array:
     return (ends[:-1] + drawn % (ends[1:] - ends[:-1])).astype(np.int64)
 
 
+def kept_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of what a golden keeps of a tensor: its own, if it is kept whole."""
+    return shape if name in WHOLE or math.prod(shape) <= ENTRIES else (ENTRIES,)
+
+
 def condense(header: Mapping[str, Any], tensors: Mapping[str, Array]) -> tuple[dict[str, Any], dict[str, Array]]:
     """The header and the tensors of a golden, from those of a trace; each tensor is read once, and none is held."""
     summaries: dict[str, dict[str, Any]] = {}
     kept = {}
     for name, array in tensors.items():
         summaries[name] = {"dtype": array.dtype.name, "shape": list(array.shape), "sha256": array_sha256(array)}
-        if _is_whole(name, array.size):
+        if kept_shape(name, array.shape) == array.shape:
             kept[name] = np.array(array)
         else:
             kept[name] = array.reshape(-1)[places(name, array.size)]
@@ -84,23 +89,19 @@ def check_samples(header: Mapping[str, Any], tensors: Mapping[str, Array]) -> No
         shape, array = tuple(summary["shape"]), tensors[name]
         if not all(type(axis) is int and axis >= 0 for axis in shape):
             raise ValueError(f"the shape of {name!r} is {shape}")
-        whole = _is_whole(name, math.prod(shape))
-        expected = shape if whole else (ENTRIES,)
+        expected = kept_shape(name, shape)
         if (array.shape, array.dtype.name) != (expected, summary["dtype"]):
             raise ValueError(
                 f"of {name!r}, {summary['dtype']} of shape {shape}, it should keep {expected} numbers, "
                 f"and it has {array.dtype} of shape {array.shape}"
             )
+        whole = expected == shape
         if whole and array_sha256(array) != summary["sha256"]:
             raise ValueError(f"the numbers of {name!r} have not the hash that its header says")
         for word in () if whole else STATISTICS:
             number = summary[word]
             if number is not None and (isinstance(number, bool) or not isinstance(number, (int, float))):
                 raise ValueError(f"the {word} number of {name!r} is {number!r}")
-
-
-def _is_whole(name: str, size: int) -> bool:
-    return name in WHOLE or size <= ENTRIES
 
 
 def _statistics(array: Array) -> dict[str, float | None]:

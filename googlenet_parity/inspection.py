@@ -20,6 +20,7 @@ from googlenet_np.weights import tensor_faults, weights_like
 from googlenet_parity import checkpoint
 from googlenet_parity import trace as traces
 from googlenet_parity.file_formats import CANONICAL_LAYOUT, SAFETENSORS, FileFormat, recognise
+from googlenet_parity.golden import SUMMARIES, kept_shape
 from googlenet_parity.hashing import array_sha256, weights_sha256
 from googlenet_parity.quiet import quiet
 
@@ -286,6 +287,9 @@ def _inspect_trace(path: str | os.PathLike[str], tensors: Mapping[str, Any], hea
     try:
         trace = traces.open_trace(path)
         expected = _trace_forms(header)
+        if trace.sampled:
+            problems += _summary_faults(header[SUMMARIES], expected)
+            expected = {name: (kept_shape(name, shape), dtype) for name, (shape, dtype) in expected.items()}
         facts |= {
             "backend": printable(trace.label),
             "versions": _table(header["versions"]),
@@ -305,7 +309,7 @@ def _inspect_trace(path: str | os.PathLike[str], tensors: Mapping[str, Any], hea
         path=os.fspath(path),
         size=Path(path).stat().st_size,
         format=SAFETENSORS.name,
-        kind="a trace",
+        kind="a golden" if SUMMARIES in header else "a trace",
         facts=facts | _about(rows),
         tensors=tuple(rows),
         header=header,
@@ -330,6 +334,15 @@ def _trace_forms(header: Mapping[str, Any]) -> dict[str, Form]:
     forms |= {"logits": ((count, classes), dtype), "predictions": ((count,), "int64"), "loss": ((1,), "float64")}
     shapes = {**GOOGLENET.parameter_shapes(channels, classes), "images": (backward, channels, height, width)}
     return forms | {traces.GRADIENTS + name: (shape, dtype) for name, shape in shapes.items()}
+
+
+def _summary_faults(summaries: Mapping[str, Any], expected: Mapping[str, Form]) -> Iterator[str]:
+    """Tensors that a golden has a sample of, and that are not of the form that a trace's are."""
+    for name, summary in summaries.items():
+        form = tuple(summary["shape"]), summary["dtype"]
+        if form != expected.get(name, form):
+            shape, dtype = expected[name]
+            yield f"{name!r} is a sample of {form[1]} of shape {form[0]}, expected {dtype} of shape {shape}."
 
 
 def _trace_fault(name: str, tensor: Any, expected: Mapping[str, Form]) -> str:

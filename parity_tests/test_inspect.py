@@ -174,6 +174,22 @@ def test_a_trace(trace: Trace, command: Command, tmp_path: Path) -> None:
     assert by_name["logits"]["sha256"] == array_sha256(np.asarray(trace.tensors["logits"]))
 
 
+def test_a_golden(trace: Trace, command: Command, tmp_path: Path) -> None:
+    golden = trace.condensed()
+    found = document(command, save_trace(tmp_path / "g.safetensors", golden))
+    assert found["problems"] == []
+    assert found["kind"] == "a golden"
+    assert {row["name"]: row["shape"] for row in found["tensors"]}["activations/b1.conv"] == [64]
+
+
+def test_a_golden_of_other_shapes(trace: Trace, command: Command, tmp_path: Path) -> None:
+    name = "activations/b1.conv"
+    other = replace(trace, tensors={**trace.tensors, name: np.asarray(trace.tensors[name])[:, :, :1]}).condensed()
+    (problem,) = document(command, save_trace(tmp_path / "g.safetensors", other))["problems"]
+    assert problem.startswith(f"{name!r} is a sample of float32 of shape (")
+    assert ", expected float32 of shape (" in problem
+
+
 # Files in which something is wrong
 
 
