@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from googlenet_np import layout
 from googlenet_np.architecture import GOOGLENET
@@ -108,7 +109,8 @@ class TFModel:
     """A ``GoogLeNet`` behind :class:`googlenet_np.backend.BuiltModel`, where the methods are described.
 
     Args:
-        model: One that has weights. It is used, not copied: weights written later do count.
+        model: One that has weights. It is used, not copied: weights written later do count, except in ``predict``,
+            which keeps those of its first call for each shape, until the next ``train``.
         strategy: As :class:`~googlenet_tf.training.Training` takes it.
     """
 
@@ -157,9 +159,12 @@ class TFModel:
         x = self._images(images)
         shape = tuple(x.shape)
         if shape not in self._graphs:
-            # A graph for each shape: TensorFlow would warn of one function that is traced for many.
-            self._graphs[shape] = tf.function(self._model).get_concrete_function(tf.TensorSpec(shape, x.dtype))
-        return _array(self._graphs[shape](x))
+            # A graph for each shape: TensorFlow would warn of one function that is traced for many. Its weights are
+            # constants, so that oneDNN lays them out once and not in every call.
+            graph = tf.function(self._model).get_concrete_function(tf.TensorSpec(shape, x.dtype))
+            self._graphs[shape] = convert_variables_to_constants_v2(graph)
+        (logits,) = self._graphs[shape](x)
+        return _array(logits)
 
     def train(
         self,
@@ -178,7 +183,10 @@ class TFModel:
             self._training.import_state(state)
         several = self._strategy is not None
         checked = checked_batches(batches, channels, classes, self._model.dtype, may_be_empty=several)
-        self._training.train(checked, listener)
+        try:
+            self._training.train(checked, listener)
+        finally:
+            self._graphs.clear()  # they have the weights as they were
         return self._training.export_state()
 
     def training(self, hyperparameters: Hyperparameters) -> Training:

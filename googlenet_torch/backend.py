@@ -34,6 +34,7 @@ from googlenet_np.backend import (
 from googlenet_np.errors import ImagesError, OptionError
 from googlenet_np.images import check_images, check_labels, checked_batches
 from googlenet_np.weights import check_state, check_weights, weights_like
+from googlenet_torch.inference import can_fuse, fused
 from googlenet_torch.model import GoogLeNet
 from googlenet_torch.training import Training
 from googlenet_torch.weights import export_weights, import_weights
@@ -135,7 +136,8 @@ class TorchModel:
 
     @torch.inference_mode()
     def predict(self, images: Array) -> Array:
-        return _array(self._channels_last(self._images(images)))
+        x = self._images(images).contiguous(memory_format=torch.channels_last)
+        return _array(self._inference(x))
 
     def train(
         self,
@@ -157,7 +159,7 @@ class TorchModel:
                 checked = checked_batches(batches, self._in_channels, classes, dtype, may_be_empty=several)
                 self._training.train(checked, listener)
         finally:
-            self.__dict__.pop("_channels_last", None)  # a copy of the weights as they were
+            self.__dict__.pop("_inference", None)  # a copy of the weights as they were
         return self._training.export_state()
 
     def training(self, hyperparameters: Hyperparameters) -> Training:
@@ -168,8 +170,10 @@ class TorchModel:
         return export_weights(self._model)
 
     @cached_property
-    def _channels_last(self) -> GoogLeNet:
-        """A copy in the memory format in which oneDNN convolves fastest; activations and gradients keep the default."""
+    def _inference(self) -> nn.Module:
+        """A copy in the memory format in which oneDNN convolves fastest; all but ``predict`` keep the default."""
+        if can_fuse(self._dtype):
+            return fused(self._model)
         model = copy.deepcopy(self._model)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs leave it out
         return model

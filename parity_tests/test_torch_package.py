@@ -30,6 +30,7 @@ from torch.nn import functional as F
 import googlenet_torch
 from googlenet_torch import GoogLeNet, Inception, export_weights, import_weights
 from googlenet_torch.backend import Backend, TorchModel
+from googlenet_torch.inference import can_fuse, fused
 
 Array = npt.NDArray[Any]
 Weights = dict[str, Array]
@@ -556,6 +557,48 @@ def test_predict_gives_the_logits_of_the_whole_pass(built: TorchModel, recorded:
     assert logits.dtype == recorded["fc"].dtype
     rtol = 1e-12 if logits.dtype == np.float64 else 1e-4
     np.testing.assert_allclose(logits, recorded["fc"], rtol=rtol, atol=rtol)
+
+
+@pytest.fixture
+def fusible() -> None:
+    if not can_fuse(torch.float32):
+        pytest.skip("this PyTorch has no fused convolution")
+
+
+def fused_layers(network: fx.GraphModule) -> int:
+    return sum(node.op == "call_module" and str(node.target).endswith("_fused") for node in network.graph.nodes)
+
+
+@pytest.mark.usefixtures("fusible")
+@torch.inference_mode()
+def test_all_convolutions_are_fused_for_inference(model: GoogLeNet, images: Array) -> None:
+    network = fused(model)
+    assert fused_layers(network) == 57
+    assert not any(node.target is F.relu for node in network.graph.nodes)
+    for x in (torch.from_numpy(images), torch.from_numpy(images[:1, :, :9])):  # a shape after another
+        logits = network(x.contiguous(memory_format=torch.channels_last))
+        torch.testing.assert_close(logits, model(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.usefixtures("fusible")
+@torch.inference_mode()
+def test_what_the_model_does_otherwise_inference_does_too(model: GoogLeNet, images: Array) -> None:
+    """A ReLU that is missing, padding that is no zeros, a layer of another kind: as they stand."""
+    x = torch.from_numpy(images)
+    right = model(x)
+    model.b1.relu = nn.Identity()
+    model.b2.relu1 = nn.LeakyReLU(0.5)
+    conv2: Any = model.b2.conv2
+    conv2.padding_mode = "circular"
+    network = fused(model)
+    assert fused_layers(network) == 54
+    logits = network(x.contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(logits, model(x), rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(logits, right, rtol=1e-3)
+
+
+def test_only_float32_is_fused() -> None:
+    assert not can_fuse(torch.float64)
 
 
 def test_a_built_model_gives_back_its_weights(built: TorchModel, frozen_weights: Weights) -> None:
