@@ -34,8 +34,9 @@ __all__ = ["Entry", "Matrix", "Pair", "Row", "parse_entry", "read_entries", "run
 DISTRIBUTIONS = {"torch": "torch", "tensorflow": "tf", "tensorflow-cpu": "tf", "tf-nightly": "tf", "mxnet": "mx"}
 """What brings a framework, and the backend that it is for."""
 
-COMPANIONS = {"mx": "numpy<2"}
-"""What an environment needs beside a framework that does not say so itself; of the others, NumPy."""
+COMPANIONS = {"mx": ("numpy<2", "setuptools")}
+"""What an environment needs beside a framework that does not say so itself: MXNet a distutils, which Python 3.12 has no
+more, and the others NumPy."""
 
 DTYPE: DType = "float32"
 """Of the traces: in float64, rounding would hide under the gate what an update may have moved."""
@@ -241,7 +242,7 @@ def _entry(name: str, requirements: tuple[str, ...], *, what: str, backend: str 
             f"such as 'tensorflow-cpu==2.15.1'."
         )
     _, target = find_backend(backend or found[0])
-    return Entry(name, target, (*requirements, COMPANIONS.get(next(iter(found), ""), "numpy")))
+    return Entry(name, target, (*requirements, *COMPANIONS.get(next(iter(found), ""), ("numpy",))))
 
 
 def _distribution(requirement: str) -> str:

@@ -196,6 +196,14 @@ def test_an_interpreter_that_misbehaves_is_an_error(command: Command, interprete
     assert result.err == ""
 
 
+def test_an_interpreter_without_the_framework_is_named(command: Command, interpreter: Interpreter) -> None:
+    python = interpreter("go_on()")
+    target = "other=parity_tests.misbehaving:NeedsMissingModule"
+    result = command("run", *FLOAT32, "--backend", target, "--python", f"other={python}")
+    assert result.code == 2
+    assert f"other needs the Python module 'no_such_framework', which is not installed in {python}." in result.words
+
+
 def test_it_costs_nobody_but_itself(command: Command, interpreter: Interpreter) -> None:
     result = command("run", *NUMPY, *FLOAT32, "--python", f"bad={TARGET}:{interpreter('sys.exit(1)')}")
     assert result.code == 2

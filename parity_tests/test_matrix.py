@@ -197,15 +197,15 @@ def tiny_wheel(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("text", "target", "more"),
     [
-        ("torch==2.13.0", "googlenet_torch.backend:Backend", "numpy"),
-        ("tensorflow-cpu==2.15.1", "googlenet_tf.backend:Backend", "numpy"),
-        ("TensorFlow_CPU[x]>=2 keras==3.0", "googlenet_tf.backend:Backend", "numpy"),
-        ("numpy==1.24.4 mxnet==1.9.1", "googlenet_mx.backend:Backend", "numpy<2"),
+        ("torch==2.13.0", "googlenet_torch.backend:Backend", ["numpy"]),
+        ("tensorflow-cpu==2.15.1", "googlenet_tf.backend:Backend", ["numpy"]),
+        ("TensorFlow_CPU[x]>=2 keras==3.0", "googlenet_tf.backend:Backend", ["numpy"]),
+        ("numpy==1.24.4 mxnet==1.9.1", "googlenet_mx.backend:Backend", ["numpy<2", "setuptools"]),
     ],
 )
-def test_an_entry_knows_its_backend(text: str, target: str, more: str) -> None:
+def test_an_entry_knows_its_backend(text: str, target: str, more: list[str]) -> None:
     entry = parse_entry(text)
-    assert (entry.name, entry.target, entry.requirements) == (text, target, (*text.split(), more))
+    assert (entry.name, entry.target, entry.requirements) == (text, target, (*text.split(), *more))
 
 
 @pytest.mark.parametrize("text", ["", "   ", "==2.15", "requests==2", "torchvision"])
@@ -239,7 +239,7 @@ def test_entries_in_a_file(tmp_path: Path) -> None:
     one, two = read_entries(tmp_path / "matrix.toml")
     assert (one.name, one.python, one.base) == ("torch==2.13.0", None, tmp_path)
     assert (two.name, two.target, two.python) == ("mx2", "mine:Backend", "/x")
-    assert two.requirements == ("mxnet==2.0.0b1", "./mine", "numpy<2")
+    assert two.requirements == ("mxnet==2.0.0b1", "./mine", "numpy<2", "setuptools")
 
 
 @pytest.mark.parametrize(
