@@ -7,6 +7,7 @@ import inspect
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,15 +45,17 @@ def export_onnx(model: nn.Module, path: Path) -> None:
     weight = model.get_parameter("b1.conv.weight")
     # The newer exporter takes ten times as long (measured) and another package; PyTorch before 2.5 has no choice.
     older: dict[str, Any] = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
-    torch.onnx.export(
-        model,
-        (torch.zeros(1, weight.shape[1], 32, 32, dtype=weight.dtype),),
-        str(path),
-        input_names=["images"],
-        output_names=["logits"],
-        dynamic_axes={"images": {0: "N", 2: "H", 3: "W"}, "logits": {0: "N"}},
-        **older,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of being the older one
+        torch.onnx.export(
+            model,
+            (torch.zeros(1, weight.shape[1], 32, 32, dtype=weight.dtype),),
+            str(path),
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_axes={"images": {0: "N", 2: "H", 3: "W"}, "logits": {0: "N"}},
+            **older,
+        )
 
 
 def _channels_last(model: nn.Module) -> nn.Module:
