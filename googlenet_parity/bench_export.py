@@ -38,7 +38,7 @@ def print_benchmark(console: Console, found: Benchmark) -> None:
                 console.print(f"{status} {escape(timing.message)}", highlight=False)
     if found.busy:
         load = f"the load was {found.environment['load']:.1f} on {found.environment.get('cores')} cores before the run"
-        console.print(f"[yellow]busy[/] {load}: other work took part in these times.", highlight=False)
+        console.print(f"[yellow]busy[/] {load}: other work may have taken part in these times.", highlight=False)
     console.print(f"[dim]{escape(_conditions(found))}\n{NOTES}[/]", highlight=False)
 
 

@@ -138,7 +138,7 @@ class Benchmark:
 
     @property
     def busy(self) -> bool:
-        """Whether other work had as much as half a core when the run began: its times are then of a shared machine."""
+        """Whether other work had half a core or more in the minute before, and perhaps in the run."""
         return self.environment.get("load", 0.0) >= 0.5
 
     def share_of_limit(self, timing: Timing) -> float | None:
