@@ -30,7 +30,8 @@ format: setup ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## run the benchmarks
+bench: setup ## every way of every backend beside ONNX Runtime, then the other benchmarks
+	@$(BIN)/googlenet-parity bench $(ARGS)
 	@set -e; for benchmark in $$(grep -l '^if __name__' benchmarks/*.py); do \
 		echo "== $$benchmark"; $(BIN)/python "$$benchmark"; \
 	done

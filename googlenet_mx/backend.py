@@ -24,16 +24,19 @@ from mxnet import autograd, gluon
 
 from googlenet_mx.model import GoogLeNet
 from googlenet_mx.training import Training
+from googlenet_mx.ways import training_ways, ways
 from googlenet_mx.weights import as_ndarray, export_weights, import_weights, named_parameters
 from googlenet_np.architecture import GOOGLENET, GlobalAvgPool2d
 from googlenet_np.backend import (
     Batch,
     DType,
+    Forward,
     Gradients,
     Hyperparameters,
     LayerGradients,
     Listener,
     OptimizerState,
+    Steps,
     check_dtype,
 )
 from googlenet_np.errors import ImagesError, OptionError
@@ -180,6 +183,12 @@ class MXNetModel:
 
     def export_weights(self) -> dict[str, Array]:
         return export_weights(self._model)
+
+    def ways(self) -> Mapping[str, Callable[[], Forward]]:
+        return ways(self._model)
+
+    def training_ways(self, hyperparameters: Hyperparameters) -> Mapping[str, Callable[[], Steps]]:
+        return training_ways(self._model, hyperparameters)
 
     @cached_property
     def _hybridized(self) -> gluon.SymbolBlock:

@@ -6,8 +6,9 @@ class that is called without arguments. Importing the module that holds it impor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,8 +20,11 @@ __all__ = [
     "DTYPES",
     "Backend",
     "Batch",
+    "BenchmarkedModel",
     "BuiltModel",
     "DType",
+    "ExportableModel",
+    "Forward",
     "Gradients",
     "Hyperparameters",
     "JoiningBackend",
@@ -28,6 +32,7 @@ __all__ = [
     "Listener",
     "OptimizerState",
     "Step",
+    "Steps",
     "check_dtype",
 ]
 
@@ -114,6 +119,12 @@ class Step(NamedTuple):
 
 Listener = Callable[[Step], None]
 
+Forward = Callable[[Array], Array]
+"""One way to the logits: images (N, C, H, W) in, logits (N, num_classes) out, finished when it returns."""
+
+Steps = Callable[[Sequence[Batch]], Sequence[float]]
+"""One way to train: a step for each batch, and the loss that each saw; the last step is finished when it returns."""
+
 
 class OptimizerState(NamedTuple):
     """What SGD with momentum carries from step to step: ``v = scale · array`` of :class:`Hyperparameters`' formula.
@@ -193,6 +204,34 @@ class BuiltModel(Protocol):
 
     def export_weights(self) -> dict[str, Array]:
         """The model's weights as canonical copies, in the model's dtype."""
+        ...
+
+
+@runtime_checkable
+class BenchmarkedModel(Protocol):
+    """A built model that can compute in more ways than the contract has methods, for ``googlenet-parity bench``.
+
+    What stands under a name makes the way when it is called, so that nothing is copied or compiled for ways that nobody
+    asks for; a way that this machine lacks something for raises :class:`NotImplementedError` there, or at its first
+    call, with the reason. Ways compute what the model does, in its dtype. ``predict`` and ``train``, where they are not
+    named here, are the contract's own methods. A model without this protocol is measured by those alone.
+    """
+
+    def ways(self) -> Mapping[str, Callable[[], Forward]]:
+        """Ways to the logits, by the name that people in this framework know them by."""
+        ...
+
+    def training_ways(self, hyperparameters: Hyperparameters) -> Mapping[str, Callable[[], Steps]]:
+        """Likewise of training, which changes the way's weights and perhaps the model's."""
+        ...
+
+
+@runtime_checkable
+class ExportableModel(Protocol):
+    """A built model that can be written for engines which run networks and do not define them."""
+
+    def export_onnx(self, path: Path) -> None:
+        """Writes the network as ONNX: input ``images`` (N, C, H, W), all but C free; the logits its one output."""
         ...
 
 

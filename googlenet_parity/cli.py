@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from googlenet_np.errors import GoogLeNetError
-from googlenet_parity import cli_files, cli_matrix, cli_traces, cli_training
+from googlenet_parity import cli_bench, cli_files, cli_matrix, cli_traces, cli_training
 
 __all__ = ["app", "main"]
 
@@ -175,6 +175,9 @@ app.command()(cli_training.predict)
 app.command()(cli_traces.record)
 app.command()(cli_traces.compare)
 app.command()(cli_matrix.matrix)
+app.command(epilog="Exit codes: 0 all is measured, 1 an answer is wrong, 2 a backend cannot be measured.")(
+    cli_bench.bench
+)
 app.command()(cli_files.convert)
 app.command(epilog="Exit codes: 0 a sound file, 1 something is wrong with it, 2 it cannot be read.")(cli_files.inspect)
 

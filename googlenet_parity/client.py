@@ -24,7 +24,7 @@ import numpy.typing as npt
 from googlenet_parity.interpreters import worker_command, worker_environment
 from googlenet_parity.transport import Shelf, take_arrays
 
-__all__ = ["AbilityError", "BackendError", "MissingBackendError", "Reply", "Worker"]
+__all__ = ["THREAD_VARIABLES", "AbilityError", "BackendError", "MissingBackendError", "Reply", "Worker"]
 
 Array = npt.NDArray[Any]
 
@@ -84,6 +84,7 @@ class Worker:
         threads: How many the framework may start, unless the caller's own environment says.
         memory_limit: Address space in bytes, or None.
         python: The interpreter; None for this one.
+        variables: Of the process's environment, whatever the caller's own says.
     """
 
     def __init__(
@@ -97,12 +98,14 @@ class Worker:
         threads: int,
         memory_limit: int | None = None,
         python: str | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.label = label
         self.started = time.monotonic()
         self._timeout = timeout
         self._timed_out = False
         self._garbled = False
+        self._closed = False
         self._epitaph = ""
         self._place = f" in {python}" if python else ""
         self._shelf = shelf
@@ -120,7 +123,11 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno()],
-                env=dict.fromkeys(THREAD_VARIABLES, str(threads)) | worker_environment(python, folder, target),
+                env={
+                    **dict.fromkeys(THREAD_VARIABLES, str(threads)),
+                    **worker_environment(python, folder, target),
+                    **(variables or {}),
+                },
                 **_OWN_GROUP,
             )
         self._socket = ours
@@ -154,7 +161,10 @@ class Worker:
             os.setpriority(os.PRIO_PGRP, self._process.pid, LOWERED)
 
     def close(self) -> None:
-        """Ends the process; calls that are still waiting get an error."""
+        """Ends the process; calls that are still waiting get an error. A second time, it does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self._timer.cancel()
         self._kill()
         self._process.wait()

@@ -13,6 +13,7 @@ import json
 import platform
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from googlenet_np.backend import Hyperparameters, OptimizerState, Step
+from googlenet_np.backend import ExportableModel, Hyperparameters, OptimizerState, Step
+from googlenet_parity import stopwatch
 from googlenet_parity.environment import full_environment
 from googlenet_parity.transport import Shelf, read_arrays
 
@@ -35,6 +37,7 @@ class Calls:
     def __init__(self) -> None:
         self._backend: Any = None
         self._models: dict[str, Any] = {}
+        self._way: stopwatch.ForwardWay | stopwatch.TrainingWay | None = None
 
     def load(self, *, target: str) -> Answer:
         """Imports the backend at ``module:attribute`` and makes one."""
@@ -102,6 +105,54 @@ class Calls:
         result["losses"] = np.array([step.loss for step in seen], np.float64)
         result["accuracies"] = np.array([step.accuracy for step in seen], np.float64)
         return {"scale": float(after.scale)}, _arrays(result)
+
+    # For the benchmark
+
+    def open(self, *, path: str) -> Answer:
+        """Lets an engine read a network that another backend has written."""
+        self._models["float32"] = self._backend.open(Path(path))
+        return {}, {}
+
+    def export_onnx(self, *, path: str) -> Answer:
+        """Writes the float32 model as ONNX."""
+        model = self._models["float32"]
+        if not isinstance(model, ExportableModel):
+            raise NotImplementedError("its models write no ONNX")
+        model.export_onnx(Path(path))
+        return {}, {}
+
+    def ways(self) -> Answer:
+        """The names of the float32 model's ways, forward and in training."""
+        model = self._models["float32"]
+        forward, training = stopwatch.forward_ways(model), stopwatch.training_ways(model, Hyperparameters())
+        return {"forward": list(forward), "training": list(training)}, {}
+
+    def begin(self, *, way: str, hyperparameters: dict[str, float] | None, images: Array, labels: Array) -> Answer:
+        """Makes a way (to train, if there are hyperparameters) and calls it: how long both took, and the answer."""
+        model = self._models["float32"]
+        start = time.perf_counter()
+        if hyperparameters is None:
+            self._way = stopwatch.ForwardWay(stopwatch.forward_ways(model)[way])
+        else:
+            ways = stopwatch.training_ways(model, Hyperparameters(**hyperparameters))
+            self._way = stopwatch.TrainingWay(ways[way])
+        answer = self._way.answer(images, labels)
+        return {"seconds": time.perf_counter() - start}, _arrays({"answer": answer})
+
+    def answer(self, *, images: Array, labels: Array) -> Answer:
+        """What the way gives: logits, or losses."""
+        assert self._way is not None
+        return {}, _arrays({"answer": self._way.answer(images, labels)})
+
+    def time(self, *, seconds: float, images: Array, labels: Array) -> Answer:
+        """How long the way's calls take, and the most memory that this process has held so far."""
+        assert self._way is not None
+        took = np.array(self._way.time(images, labels, seconds), np.float64)
+        return {"peak_memory": stopwatch.peak_memory()}, {"seconds": took}
+
+    def multiply(self, *, size: int, seconds: float) -> Answer:
+        """How long float32 matrices take to multiply."""
+        return {}, {"seconds": np.array(stopwatch.time_multiplication(size, seconds), np.float64)}
 
 
 def _under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:

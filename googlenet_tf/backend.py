@@ -6,7 +6,7 @@ What runs once runs eagerly, since tracing a ``tf.function`` through this networ
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from typing import Any
@@ -21,11 +21,13 @@ from googlenet_np.architecture import GOOGLENET
 from googlenet_np.backend import (
     Batch,
     DType,
+    Forward,
     Gradients,
     Hyperparameters,
     LayerGradients,
     Listener,
     OptimizerState,
+    Steps,
     check_dtype,
 )
 from googlenet_np.errors import ImagesError, OptionError
@@ -33,6 +35,7 @@ from googlenet_np.images import check_images, check_labels, checked_batches
 from googlenet_np.weights import check_state, check_weights, weights_like
 from googlenet_tf.model import GoogLeNet
 from googlenet_tf.training import Training
+from googlenet_tf.ways import training_ways, ways
 from googlenet_tf.weights import canonical_array, export_weights, import_weights, named_layer, named_variables
 
 __all__ = ["Backend", "SamePadding", "TFModel"]
@@ -195,6 +198,12 @@ class TFModel:
 
     def export_weights(self) -> dict[str, Array]:
         return export_weights(self._model)
+
+    def ways(self) -> Mapping[str, Callable[[], Forward]]:
+        return ways(self._model)
+
+    def training_ways(self, hyperparameters: Hyperparameters) -> Mapping[str, Callable[[], Steps]]:
+        return training_ways(self._model, hyperparameters)
 
     def _images(self, images: Array) -> tf.Tensor:
         check_images(images, self._model.in_channels)

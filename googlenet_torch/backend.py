@@ -10,8 +10,9 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,13 @@ from googlenet_np.architecture import GOOGLENET
 from googlenet_np.backend import (
     Batch,
     DType,
+    Forward,
     Gradients,
     Hyperparameters,
     LayerGradients,
     Listener,
     OptimizerState,
+    Steps,
     check_dtype,
 )
 from googlenet_np.errors import ImagesError, OptionError
@@ -37,6 +40,7 @@ from googlenet_np.weights import check_state, check_weights, weights_like
 from googlenet_torch.inference import can_fuse, fused
 from googlenet_torch.model import GoogLeNet
 from googlenet_torch.training import Training
+from googlenet_torch.ways import export_onnx, training_ways, ways
 from googlenet_torch.weights import export_weights, import_weights
 
 __all__ = ["Backend", "TorchModel"]
@@ -168,6 +172,15 @@ class TorchModel:
 
     def export_weights(self) -> dict[str, Array]:
         return export_weights(self._model)
+
+    def ways(self) -> Mapping[str, Callable[[], Forward]]:
+        return ways(self._model)
+
+    def training_ways(self, hyperparameters: Hyperparameters) -> Mapping[str, Callable[[], Steps]]:
+        return training_ways(self._model, hyperparameters)
+
+    def export_onnx(self, path: Path) -> None:
+        export_onnx(self._model, path)
 
     @cached_property
     def _inference(self) -> nn.Module:

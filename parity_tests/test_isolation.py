@@ -176,7 +176,7 @@ MAY_IMPORT = {
     "googlenet_mx": {"numpy", "mxnet", "googlenet_np"},
     "googlenet_parity": {
         *("numpy", "threadpoolctl", "typer", "rich", "jinja2", "matplotlib", "tomli", "pytest"),
-        "googlenet_np",
+        *("onnxruntime", "openvino", "googlenet_np"),
     },
 }
 """Beside the standard library and themselves (DESIGN, section 1); h5py is what Keras itself brings for its files."""
@@ -222,6 +222,12 @@ def test_the_comparer_needs_no_pytest() -> None:
     """But for its plugin, which pytest alone loads."""
     paths = [source.values[1] for source in sources()]
     assert [path.name for path in paths if "pytest" in imported(path)] == ["pytest_plugin.py"]
+
+
+def test_the_comparer_imports_engines_in_one_module() -> None:
+    """Which a benchmark's processes load, and nothing else does."""
+    paths = [source.values[1] for source in sources()]
+    assert [path.name for path in paths if imported(path) & {"onnxruntime", "openvino"}] == ["engines.py"]
 
 
 @pytest.mark.parametrize("package", MODEL_MAY_IMPORT)
