@@ -358,6 +358,7 @@ def test_ctrl_c_leaves_nothing_at_work(uv: Uv, tmp_path: Path) -> None:
     assert process.stderr is not None
     assert process.stderr.readline() == "torch==slow: looking for its environment\n"
     while not uv.installed:
+        assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)

@@ -62,7 +62,7 @@ def test_a_golden_is_written_and_then_compared_with(suite: pytest.Pytester) -> N
     before = path.read_bytes()
     result = run(suite)
     result.assert_outcomes(passed=1)
-    result.stdout.no_fnmatch_line("*googlenet-parity*")
+    result.stdout.no_fnmatch_line("*= googlenet-parity =*")
     assert path.read_bytes() == before
 
 
@@ -211,7 +211,7 @@ def test_it_imports_nothing_until_the_fixture_is_called(suite: pytest.Pytester) 
     )
     result = suite.runpytest_subprocess(*PLUGIN)
     result.assert_outcomes(passed=1)
-    result.stdout.no_fnmatch_line("*googlenet-parity*")
+    result.stdout.no_fnmatch_line("*= googlenet-parity =*")
 
 
 def test_an_entry_point_and_a_request_load_it_once(tmp_path: Path) -> None:
