@@ -24,7 +24,7 @@ import numpy.typing as npt
 from googlenet_parity.interpreters import worker_command, worker_environment
 from googlenet_parity.transport import Shelf, take_arrays
 
-__all__ = ["THREAD_VARIABLES", "AbilityError", "BackendError", "MissingBackendError", "Reply", "Worker"]
+__all__ = ["THREAD_VARIABLES", "AbilityError", "BackendError", "MissingBackendError", "Reply", "Worker", "printable"]
 
 Array = npt.NDArray[Any]
 
@@ -223,12 +223,12 @@ class Worker:
             except OSError as error:
                 future.set_exception(BackendError(f"{self.label} gave arrays that cannot be read: {error}."))
         elif reply["missing_module"]:
-            missing = _printable(reply["missing_module"])
+            missing = printable(reply["missing_module"])
             sentence = f"{self.label} needs the Python module {missing!r}, which is not installed{self._place}."
             future.set_exception(MissingBackendError(sentence))
         else:
             kind = AbilityError if reply["unable"] else BackendError
-            future.set_exception(kind(f"{self.label} raised {_printable(reply['error']).rstrip(' .:')}."))
+            future.set_exception(kind(f"{self.label} raised {printable(reply['error']).rstrip(' .:')}."))
 
     def _end(self) -> str:
         code = self._process.returncode
@@ -244,10 +244,10 @@ class Worker:
         return f"{end}; its last words: {words}" if words else f"{end}, without a word."
 
     def _last_words(self) -> str:
-        lines = [_printable(line).strip() for line in self._printed.decode(errors="replace").splitlines()]
+        lines = [printable(line).strip() for line in self._printed.decode(errors="replace").splitlines()]
         return next((line for line in reversed(lines) if line), "")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """``text`` with a space for every character that a terminal may obey, or that XML forbids."""
     return "".join(character if character.isprintable() else " " for character in text)

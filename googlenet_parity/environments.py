@@ -24,6 +24,7 @@ from pathlib import Path
 
 from googlenet_np.errors import GoogLeNetError
 from googlenet_np.files import atomic_write
+from googlenet_parity.client import printable
 from googlenet_parity.interpreters import FOREIGN, find_interpreter
 
 __all__ = ["Environment", "InstallationError", "prepare"]
@@ -138,7 +139,7 @@ def _install(command: Sequence[str], base: Path | None, tell: Tell) -> None:
     assert process.stdout is not None
     try:
         for line in process.stdout:
-            if words := _printable(line):
+            if words := printable(line).strip():
                 lines.append(words)
                 tell(words)
         code = process.wait()
@@ -201,10 +202,6 @@ def _content(path: Path) -> str:
         if file.is_file() and "__pycache__" not in file.parts:
             digest.update(f"{file.relative_to(path)}\0{file.stat().st_size}\0".encode() + file.read_bytes())
     return digest.hexdigest()
-
-
-def _printable(line: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in line).strip()
 
 
 @contextlib.contextmanager
