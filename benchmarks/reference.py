@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from googlenet_parity.kernels import import_numpy
+
+import_numpy()  # before PyTorch does
+
 import torch
 from timing import Jobs, interleaved, print_ratios
 

@@ -67,56 +67,71 @@ def conv2d_backward(
 ) -> tuple[Array, Array, Array]:
     """Gradients of :func:`conv2d` by ``weight`` (O, C, K, K), ``bias`` (O,) and ``x`` (N, C, H, W)."""
     out_channels, channels, kernel_size, _ = weight.shape
+    size = cotangent.shape[2:]
     matrix = weight.reshape(out_channels, -1)
-    weight_gradient = np.zeros_like(matrix)
-    by_padded = _padded(np.zeros_like(x), padding, 0)
+    by_weight = np.zeros_like(matrix)
+    by_x = _empty(x.shape, x.dtype)
+    pointwise = _is_pointwise(kernel_size, stride, padding)
+    if not pointwise:
+        by_x[...] = 0
     for images, columns in _unfold(x, kernel_size, stride, padding):
         group = _matrix(cotangent[images])
-        weight_gradient += group @ columns.T
-        by_columns = (matrix.T @ group).reshape(channels, kernel_size, kernel_size, -1, *cotangent.shape[2:])
-        for row, column, window in _windows(by_padded[images], kernel_size, stride, cotangent.shape[2:]):
-            np.add(window, cnhw_to_nchw(by_columns[:, row, column]), out=window)
-    inner = by_padded[:, :, padding : padding + x.shape[2], padding : padding + x.shape[3]]
-    return weight_gradient.reshape(weight.shape), cotangent.sum(axis=(0, 2, 3)), inner
+        by_weight += group @ columns.T
+        if pointwise:
+            np.matmul(matrix.T, group, out=_matrix(by_x[images]))
+            continue
+        by_columns = (matrix.T @ group).reshape(channels, kernel_size, kernel_size, -1, *size)
+        for row, column, inner, outer in _windows(x.shape[2:], kernel_size, stride, padding, size):
+            window = by_x[images][inner]
+            np.add(window, cnhw_to_nchw(by_columns[:, row, column])[outer], out=window)
+    return by_weight.reshape(weight.shape), cotangent.sum(axis=(0, 2, 3)), by_x
 
 
 def max_pool2d(x: Array, *, kernel_size: int, stride: int, padding: int) -> Array:
     """Maximum over square windows of ``x`` (N, C, H, W); the border is minus infinity. NaN stays NaN."""
-    height, width = _output_size(x, kernel_size, stride, padding)
-    padded = _padded(x, padding, -np.inf)
-    # The maximum of a square is the maximum of its rows' maxima: 2 K comparisons instead of K squared.
-    rows = _running_maximum(padded, kernel_size, stride, width)
-    return _running_maximum(rows.swapaxes(2, 3), kernel_size, stride, height).swapaxes(2, 3)
+    # The maximum of a square is the maximum of its columns' maxima: 2 K comparisons instead of K squared.
+    columns = _running_maximum(x, 2, kernel_size, stride, padding)
+    return _running_maximum(columns, 3, kernel_size, stride, padding)
 
 
-def _running_maximum(x: Array, kernel_size: int, stride: int, size: int) -> Array:
-    """Maxima over windows of ``kernel_size`` entries of the last axis, ``stride`` apart."""
-    span = (size - 1) * stride + 1
-    maximum = x[..., :span:stride].copy(order="K")
-    for tap in range(1, kernel_size):
-        np.maximum(maximum, x[..., tap : tap + span : stride], out=maximum)
+def _running_maximum(x: Array, axis: int, kernel_size: int, stride: int, padding: int) -> Array:
+    """Maxima over windows of ``kernel_size`` entries along one axis, ``stride`` apart; the border counts for nothing."""
+    shape = list(x.shape)
+    shape[axis] = _output_length(x.shape[axis], kernel_size, stride, padding)
+    maximum = _empty(tuple(shape), x.dtype)
+    maximum[...] = -np.inf
+    for _, inner, outer in _taps(x.shape[axis], kernel_size, stride, padding, shape[axis]):
+        met = _along(axis, outer)
+        np.maximum(maximum[met], x[_along(axis, inner)], out=maximum[met])
     return maximum
 
 
 def max_pool2d_backward(x: Array, y: Array, cotangent: Array, *, kernel_size: int, stride: int, padding: int) -> Array:
     """Gradient of :func:`max_pool2d`, whose output was ``y``, by ``x``.
 
-    A window's whole cotangent goes to its first maximum in row-major order.
+    A window's whole cotangent goes to its first maximum in row-major order: to the first row whose own maximum it is,
+    and there to the first column.
     """
-    size = cotangent.shape[2:]
-    padded = _padded(x, padding, -np.inf)
-    gradient = _padded(np.zeros_like(x), padding, 0)
-    unsent = np.ones_like(cotangent, bool)
-    here, sent = np.empty_like(unsent), np.empty_like(cotangent)
-    places = zip(
-        _windows(padded, kernel_size, stride, size), _windows(gradient, kernel_size, stride, size), strict=True
-    )
-    for (_, _, window), (_, _, target) in places:
-        np.equal(window, y, out=here)
-        here &= unsent
-        unsent ^= here
-        np.add(target, np.multiply(cotangent, here, out=sent), out=target)
-    return gradient[:, :, padding : padding + x.shape[2], padding : padding + x.shape[3]]
+    rows = _running_maximum(x, 3, kernel_size, stride, padding)
+    by_rows = _sent_to_first(rows, y, cotangent, 2, kernel_size, stride, padding)
+    return _sent_to_first(x, rows, by_rows, 3, kernel_size, stride, padding)
+
+
+def _sent_to_first(
+    x: Array, y: Array, cotangent: Array, axis: int, kernel_size: int, stride: int, padding: int
+) -> Array:
+    """Gradient of :func:`_running_maximum`, whose output was ``y``: a cotangent goes to the first maximum."""
+    gradient = _empty(x.shape, x.dtype)
+    gradient[...] = 0
+    unsent = _empty(y.shape, cotangent.dtype)
+    unsent[...] = cotangent
+    here, work = np.empty_like(unsent, bool), np.empty_like(unsent)
+    for _, inner, outer in _taps(x.shape[axis], kernel_size, stride, padding, y.shape[axis]):
+        met, target = _along(axis, outer), gradient[_along(axis, inner)]
+        sent = np.multiply(unsent[met], np.equal(x[_along(axis, inner)], y[met], out=here[met]), out=work[met])
+        np.add(target, sent, out=target)
+        np.subtract(unsent[met], sent, out=unsent[met])
+    return gradient
 
 
 def relu(x: Array) -> Array:
@@ -181,8 +196,17 @@ def softmax_cross_entropy(logits: Array, labels: Array, label_smoothing: float =
 
 
 def _output_size(x: Array, kernel_size: int, stride: int, padding: int) -> tuple[int, int]:
-    height, width = ((n + 2 * padding - kernel_size) // stride + 1 for n in x.shape[2:])
+    height, width = (_output_length(n, kernel_size, stride, padding) for n in x.shape[2:])
     return height, width
+
+
+def _output_length(n: int, kernel_size: int, stride: int, padding: int) -> int:
+    return (n + 2 * padding - kernel_size) // stride + 1
+
+
+def _is_pointwise(kernel_size: int, stride: int, padding: int) -> bool:
+    """Whether a convolution meets every pixel once and alone, so that the input is its own unfolded form."""
+    return kernel_size == stride == 1 and not padding
 
 
 def _empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
@@ -197,37 +221,55 @@ def _matrix(x: Array) -> Array:
     return cnhw.reshape(len(cnhw), -1)
 
 
-def _padded(x: Array, padding: int, value: float) -> Array:
-    if not padding:
-        return x
-    n, c, h, w = x.shape
-    padded = _empty((n, c, h + 2 * padding, w + 2 * padding), x.dtype)
-    padded[:, :, :padding] = padded[:, :, h + padding :] = value
-    padded[:, :, :, :padding] = padded[:, :, :, w + padding :] = value
-    padded[:, :, padding : h + padding, padding : w + padding] = x
-    return padded
+def _along(axis: int, part: slice) -> tuple[slice, ...]:
+    return (slice(None),) * axis + (part,)
 
 
-def _windows(padded: Array, kernel_size: int, stride: int, size: tuple[int, ...]) -> Iterator[tuple[int, int, Array]]:
-    """For each tap of the kernel, row by row: its row, its column, and the view of all pixels that it meets."""
-    rows, columns = ((n - 1) * stride + 1 for n in size)
-    for row in range(kernel_size):
-        for column in range(kernel_size):
-            yield row, column, padded[:, :, row : row + rows : stride, column : column + columns : stride]
+def _taps(n: int, kernel_size: int, stride: int, padding: int, length: int) -> Iterator[tuple[int, slice, slice]]:
+    """For each tap of a kernel along one axis: its place, the pixels that it meets, and the outputs it meets them for.
+
+    Where a tap hangs over the border it meets nothing, so no padded copy of the input is needed.
+
+    Args:
+        n: Pixels.
+        kernel_size, stride, padding: Of the windows.
+        length: Outputs.
+    """
+    for tap in range(kernel_size):
+        offset = tap - padding
+        first = max(0, -(offset // stride))
+        last = min(length - 1, (n - 1 - offset) // stride)
+        if first <= last:
+            inner = slice(first * stride + offset, last * stride + offset + 1, stride)
+            yield tap, inner, slice(first, last + 1)
+
+
+def _windows(
+    size: tuple[int, ...], kernel_size: int, stride: int, padding: int, output_size: tuple[int, ...]
+) -> Iterator[tuple[int, int, tuple[slice, ...], tuple[slice, ...]]]:
+    """For each tap of a square kernel: row and column, the pixels that it meets, the outputs it meets them for."""
+    for row, rows, out_rows in _taps(size[0], kernel_size, stride, padding, output_size[0]):
+        for column, columns, out_columns in _taps(size[1], kernel_size, stride, padding, output_size[1]):
+            yield row, column, (..., rows, columns), (..., out_rows, out_columns)
 
 
 def _unfold(x: Array, kernel_size: int, stride: int, padding: int) -> Iterator[tuple[slice, Array]]:
-    """The images in groups: which ones, and their pixels as (C K K, N H' W'), a column for each output position."""
-    height, width = size = _output_size(x, kernel_size, stride, padding)
-    if kernel_size == stride == 1 and not padding:
+    """The images in groups: which ones, and their pixels as (C K K, N H' W'), a column for each output position.
+
+    What is given holds until the next is asked for.
+    """
+    if _is_pointwise(kernel_size, stride, padding):
         yield slice(None), _matrix(x)
         return
+    size = _output_size(x, kernel_size, stride, padding)
     taps = x.shape[1] * kernel_size**2
-    group = max(1, COLUMN_BYTES // (taps * height * width * x.itemsize))
+    group = max(1, COLUMN_BYTES // (taps * size[0] * size[1] * x.itemsize))
+    columns = np.empty(0)
     for start in range(0, len(x), group):
         images = slice(start, min(start + group, len(x)))
-        count = images.stop - start
-        columns = np.empty((x.shape[1], kernel_size, kernel_size, count, height, width), x.dtype)
-        for row, column, window in _windows(_padded(x[images], padding, 0), kernel_size, stride, size):
-            columns[:, row, column] = nchw_to_cnhw(window)
+        shape = (x.shape[1], kernel_size, kernel_size, images.stop - start, *size)
+        if columns.shape != shape:
+            columns = np.zeros(shape, x.dtype)  # what lies on the border stays zero from group to group
+        for row, column, inner, outer in _windows(x.shape[2:], kernel_size, stride, padding, size):
+            cnhw_to_nchw(columns[:, row, column])[outer] = x[images][inner]
         yield images, columns.reshape(taps, -1)

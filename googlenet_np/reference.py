@@ -1,13 +1,13 @@
 """The whole network in NumPy: the ground truth that backends are compared with.
 
-Float64 by default; the same code runs in float32. A batch is worked through in chunks whose activations fit
-:data:`CHUNK_BYTES`, so memory beyond what a caller asks to keep does not grow with the batch.
+Float64 by default; the same code runs in float32. A batch is shared out among threads and worked through in chunks
+whose activations fit :data:`CHUNK_BYTES`, so memory beyond what a caller asks to keep does not grow with the batch.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from googlenet_np.architecture import (
 from googlenet_np.backend import Gradients, LayerGradients, check_dtype
 from googlenet_np.errors import ImagesError
 from googlenet_np.images import check_images, check_labels
+from googlenet_np.threads import share_out
 from googlenet_np.weights import check_weights, weights_like
 
 __all__ = [
@@ -75,8 +76,12 @@ def forward(
     for name in layers or ():
         GOOGLENET[name]
     kept = _allocated(weights, images, [name for name in GOOGLENET.names if layers is None or name in layers])
-    for chunk in _chunks(weights, images):
-        _keep(kept, chunk, _forward(weights, images[chunk], GOOGLENET))
+
+    def work(chunks: Iterator[slice]) -> None:
+        for chunk in chunks:
+            _keep(kept, chunk, _forward(weights, images[chunk], GOOGLENET))
+
+    share_out(work, len(images), _at_once(weights, images))
     return kept
 
 
@@ -230,15 +235,25 @@ def _gradients(
     perturb: Perturb | None = None,
 ) -> Gradients:
     """The gradients; on the way, the activations that ``kept`` has arrays for."""
-    by_weights = {name: np.zeros_like(weight) for name, weight in weights.items()}
     by_images = np.empty_like(images)
-    loss = 0.0
-    for chunk in _chunks(weights, images):
-        activations = _forward(weights, images[chunk], GOOGLENET, perturb)
-        _keep(kept, chunk, activations)
-        losses, by_logits = op.softmax_cross_entropy(activations["fc"], labels[chunk], label_smoothing)
-        loss += float(losses.sum())
-        by_images[chunk] = _backward(weights, activations, by_logits / len(images), GOOGLENET, by_weights)
+
+    def work(chunks: Iterator[slice]) -> tuple[float, dict[str, Array]]:
+        loss, by_weights = 0.0, {name: np.zeros_like(weight) for name, weight in weights.items()}
+        for chunk in chunks:
+            activations = _forward(weights, images[chunk], GOOGLENET, perturb)
+            _keep(kept, chunk, activations)
+            losses, by_logits = op.softmax_cross_entropy(activations["fc"], labels[chunk], label_smoothing)
+            loss += float(losses.sum())
+            by_images[chunk] = _backward(weights, activations, by_logits / len(images), GOOGLENET, by_weights)
+        return loss, by_weights
+
+    # What perturbs may draw random numbers, in the order in which it is called.
+    most = None if perturb is None else 1
+    (loss, by_weights), *others = share_out(work, len(images), _at_once(weights, images), most=most)
+    for further_loss, further in others:
+        loss += further_loss
+        for name, gradient in further.items():
+            by_weights[name] += gradient
     return Gradients(loss / len(images), by_weights, by_images)
 
 
@@ -256,10 +271,10 @@ def _keep(kept: Mapping[str, Array], chunk: slice, activations: Mapping[str, Arr
         array[chunk] = activations[name]
 
 
-def _chunks(weights: Mapping[str, Array], images: Array) -> list[slice]:
+def _at_once(weights: Mapping[str, Array], images: Array) -> int:
+    """How many images' activations :data:`CHUNK_BYTES` have room for; at least one's."""
     per_image = sum(math.prod(shape) for shape in _shapes(weights, images).values()) * images.itemsize
-    size = max(1, CHUNK_BYTES // per_image)
-    return [slice(start, start + size) for start in range(0, len(images), size)]
+    return max(1, CHUNK_BYTES // per_image)
 
 
 def _forward(

@@ -1,0 +1,51 @@
+"""Which kernels NumPy's OpenBLAS multiplies matrices with.
+
+OpenBLAS asks the processor for its model, and takes its oldest kernels, of SSE3, where it does not know the answer:
+the one in NumPy 1.26.4 does so on processors that came after it, and is then five times slower than it could be.
+Which instructions there are, the operating system says too.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["VARIABLE", "import_numpy", "openblas_kernels"]
+
+VARIABLE = "OPENBLAS_CORETYPE"
+"""By which OpenBLAS is told; it reads it when it is loaded, and never again."""
+
+NEEDS = {
+    "SkylakeX": {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl", "avx2", "fma"},
+    "Haswell": {"avx2", "fma"},
+}
+"""What a set of kernels needs of the processor; the first that has it all is taken."""
+
+
+def openblas_kernels(processors: Path = Path("/proc/cpuinfo")) -> str | None:
+    """OpenBLAS's name for the best kernels that this x86 processor runs; None where it had better choose by itself.
+
+    Args:
+        processors: Where Linux lists them.
+    """
+    try:
+        lines = processors.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    found = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
+    return next((name for name, needed in NEEDS.items() if needed <= set(found)), None)
+
+
+def import_numpy() -> None:
+    """Imports NumPy with the best kernels, unless the caller's environment has chosen or NumPy is there already.
+
+    The variable is gone again afterwards: a framework that brings an OpenBLAS of its own runs as it does elsewhere.
+    """
+    kernels = openblas_kernels()
+    if kernels is None or VARIABLE in os.environ:
+        return
+    os.environ[VARIABLE] = kernels
+    try:
+        import numpy  # noqa: F401
+    finally:
+        del os.environ[VARIABLE]
