@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
+Part = tuple[slice, ...]
 
 COLUMN_BYTES = 4 << 20
 """Working memory for the unfolded input of a convolution; images are taken in groups that fit, at least one."""
@@ -95,7 +96,7 @@ def max_pool2d(x: Array, *, kernel_size: int, stride: int, padding: int) -> Arra
 
 
 def _running_maximum(x: Array, axis: int, kernel_size: int, stride: int, padding: int) -> Array:
-    """Maxima over windows of ``kernel_size`` entries along one axis, ``stride`` apart; the border counts for nothing."""
+    """Maxima over windows of ``kernel_size`` entries along one axis, ``stride`` apart; the border is nothing."""
     shape = list(x.shape)
     shape[axis] = _output_length(x.shape[axis], kernel_size, stride, padding)
     maximum = _empty(tuple(shape), x.dtype)
@@ -221,7 +222,7 @@ def _matrix(x: Array) -> Array:
     return cnhw.reshape(len(cnhw), -1)
 
 
-def _along(axis: int, part: slice) -> tuple[slice, ...]:
+def _along(axis: int, part: slice) -> Part:
     return (slice(None),) * axis + (part,)
 
 
@@ -246,11 +247,11 @@ def _taps(n: int, kernel_size: int, stride: int, padding: int, length: int) -> I
 
 def _windows(
     size: tuple[int, ...], kernel_size: int, stride: int, padding: int, output_size: tuple[int, ...]
-) -> Iterator[tuple[int, int, tuple[slice, ...], tuple[slice, ...]]]:
+) -> Iterator[tuple[int, int, Part, Part]]:
     """For each tap of a square kernel: row and column, the pixels that it meets, the outputs it meets them for."""
     for row, rows, out_rows in _taps(size[0], kernel_size, stride, padding, output_size[0]):
         for column, columns, out_columns in _taps(size[1], kernel_size, stride, padding, output_size[1]):
-            yield row, column, (..., rows, columns), (..., out_rows, out_columns)
+            yield row, column, (*_along(2, rows), columns), (*_along(2, out_rows), out_columns)
 
 
 def _unfold(x: Array, kernel_size: int, stride: int, padding: int) -> Iterator[tuple[slice, Array]]:

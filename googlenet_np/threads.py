@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -38,10 +38,10 @@ def share_out(work: Callable[[Iterator[slice]], T], count: int, at_once: int, *,
         threads = max(1, min(allowed, count, at_once, most or allowed))
         shares = [slice(count * k // threads, count * (k + 1) // threads) for k in range(threads)]
         stopped = threading.Event()
-        state: dict[str, Any] = np.geterr()  # each thread has its own
+        errors = np.geterr()  # each thread has its own
 
         def run(share: slice) -> T:
-            with np.errstate(**state):
+            with np.errstate(**errors):
                 return work(_chunks(share, at_once // threads, stopped))
 
         if threads == 1:

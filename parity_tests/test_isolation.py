@@ -170,7 +170,7 @@ def test_the_command_line_itself_needs_no_framework(tmp_path: Path, arguments: s
 
 STANDARD = set(sys.stdlib_module_names)
 MAY_IMPORT = {
-    "googlenet_np": {"numpy", "safetensors", "PIL", "pooch"},
+    "googlenet_np": {"numpy", "safetensors", "PIL", "pooch", "threadpoolctl"},
     "googlenet_torch": {"numpy", "torch", "googlenet_np"},
     "googlenet_tf": {"numpy", "h5py", "tensorflow", "keras", "googlenet_np"},
     "googlenet_mx": {"numpy", "mxnet", "googlenet_np"},
