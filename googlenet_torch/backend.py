@@ -7,7 +7,6 @@ therefore missing from the activation too; a hook that added it would hide the f
 
 from __future__ import annotations
 
-import copy
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -37,7 +36,7 @@ from googlenet_np.backend import (
 from googlenet_np.errors import ImagesError, OptionError
 from googlenet_np.images import check_images, check_labels, checked_batches
 from googlenet_np.weights import check_state, check_weights, weights_like
-from googlenet_torch.inference import can_fuse, fused
+from googlenet_torch.inference import Inference
 from googlenet_torch.model import GoogLeNet
 from googlenet_torch.training import Training
 from googlenet_torch.ways import export_onnx, training_ways, ways
@@ -140,8 +139,7 @@ class TorchModel:
 
     @torch.inference_mode()
     def predict(self, images: Array) -> Array:
-        x = self._images(images).contiguous(memory_format=torch.channels_last)
-        return _array(self._inference(x))
+        return _array(self._inference(self._images(images)))
 
     def train(
         self,
@@ -183,13 +181,8 @@ class TorchModel:
         export_onnx(self._model, path)
 
     @cached_property
-    def _inference(self) -> nn.Module:
-        """A copy in the memory format in which oneDNN convolves fastest; all but ``predict`` keep the default."""
-        if can_fuse(self._dtype):
-            return fused(self._model)
-        model = copy.deepcopy(self._model)
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs leave it out
-        return model
+    def _inference(self) -> Inference:
+        return Inference(self._model)
 
     def _run(self, graph: fx.Graph, x: Tensor) -> Any:
         return fx.Interpreter(self._model, graph=graph).run(x)
