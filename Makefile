@@ -31,7 +31,8 @@ format: setup ## rewrite the code in the project's style
 	$(BIN)/ruff format .
 
 bench: setup ## every way of every backend beside ONNX Runtime, then the other benchmarks
-	@$(BIN)/googlenet-parity bench $(ARGS)
+	@$(BIN)/googlenet-parity bench --inference --training $(ARGS)
+	@$(BIN)/googlenet-parity bench --inference --training --image-size 224 224 $(ARGS)
 	@set -e; for benchmark in $$(grep -l '^if __name__' benchmarks/*.py); do \
 		echo "== $$benchmark"; $(BIN)/python "$$benchmark"; \
 	done

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from googlenet_np.backend import Hyperparameters
+from googlenet_np.errors import OptionError
 from googlenet_np.images import sample_images
 from googlenet_np.operations import softmax_cross_entropy
 from googlenet_np.weights import init_weights
@@ -32,6 +33,8 @@ from googlenet_parity.client import THREAD_VARIABLES, AbilityError, BackendError
 from googlenet_parity.engines import ENGINES, PROCESSOR
 from googlenet_parity.environment import full_environment
 from googlenet_parity.ground_truth import GroundTruth
+from googlenet_parity.kernels import VARIABLE as KERNELS_VARIABLE
+from googlenet_parity.kernels import openblas_kernels
 from googlenet_parity.measure import malformed, measure_limit
 from googlenet_parity.registry import Subject, choose
 from googlenet_parity.timings import Benchmark, Measured, Setting, Timing, multiplication_flops
@@ -75,6 +78,7 @@ class Plan:
         settle: Seconds of rest before each turn. Threads of Intel's and LLVM's OpenMP spin for 0.2 s after their work
             (``KMP_BLOCKTIME``), in the way of the next process.
         timeout: Seconds that one answer may take.
+        ways: The names of those that are measured; none for all.
     """
 
     settings: tuple[Setting, ...]
@@ -83,6 +87,7 @@ class Plan:
     seconds: float = 0.5
     settle: float = 0.25
     timeout: float = 600.0
+    ways: tuple[str, ...] = ()
 
 
 def run_bench(subjects: Sequence[Subject], plan: Plan, listener: Listener | None = None) -> Benchmark:
@@ -94,7 +99,7 @@ def run_bench(subjects: Sequence[Subject], plan: Plan, listener: Listener | None
         listener: Is told of progress.
 
     Raises:
-        GoogLeNetError: A setting that the network cannot have; no process is left behind.
+        GoogLeNetError: A setting that the network cannot have, or a way that no backend has; no process is left behind.
     """
     load = os.getloadavg()[0]
     with ExitStack() as stack:
@@ -212,6 +217,7 @@ class _Bench:
         self._shelf = Shelf(Path(tempfile.mkdtemp(dir=folder)))
         self._weights = init_weights(0)
         self._products: list[float] = []
+        self._known: dict[str, None] = {}
         self._needs_engines = not all(setting.training for setting in plan.settings)
         self._done = 0
         self._total = 1
@@ -222,6 +228,8 @@ class _Bench:
         for subject in subjects:
             self._tell(f"{subject.name}: which ways?")
             scouted.append(self._scout(subject))
+        if self._known and (unknown := [way for way in self._plan.ways if way not in self._known]):
+            raise OptionError(f"No backend has a way named {unknown[0]!r}; known here: {', '.join(self._known)}.")
         engines = list(self._engines(self._exported(subjects, scouted))) if self._needs_engines else []
         largest = max(setting.batch_size for setting in self._plan.settings)
         sizes = dict.fromkeys(setting.image_size for setting in self._plan.settings)
@@ -260,8 +268,12 @@ class _Bench:
                 nothing = (_Entrant(subject, status=status, message=str(error)),)
                 return _Ways(nothing, nothing)
             onnx = self._export(worker) if self._needs_engines else None
-            forward = tuple(_Entrant(subject, version, way) for way in names["forward"])
-            return _Ways(forward, tuple(_Entrant(subject, version, way) for way in names["training"]), onnx)
+            self._known |= dict.fromkeys([*names["forward"], *names["training"]])
+            forward, training = (
+                tuple(_Entrant(subject, version, way) for way in names[kind] if way in (self._plan.ways or names[kind]))
+                for kind in ("forward", "training")
+            )
+            return _Ways(forward, training, onnx)
 
     def _export(self, worker: Worker) -> Path | None:
         path = Path(tempfile.mkdtemp(dir=self._folder), "googlenet.onnx")
@@ -382,7 +394,11 @@ class _Bench:
             timeout=float("inf"),
             threads=self._plan.threads,
             python=subject.python,
-            variables={**dict.fromkeys(THREAD_VARIABLES, str(self._plan.threads)), "TMPDIR": temporary},
+            variables={
+                **dict.fromkeys(THREAD_VARIABLES, str(self._plan.threads)),
+                "TMPDIR": temporary,
+                **(_best_kernels() if subject.target == PROCESSOR.target else {}),
+            },
         )
         stack.callback(worker.close)
         return worker
@@ -398,6 +414,12 @@ class _Bench:
     def _tell(self, step: str) -> None:
         self._listener(self._done, self._total, step)
         self._done += 1
+
+
+def _best_kernels() -> dict[str, str]:
+    """For the process that shows what this processor can do: an OpenBLAS that does not know it would show less."""
+    kernels = openblas_kernels()
+    return {} if kernels is None or KERNELS_VARIABLE in os.environ else {KERNELS_VARIABLE: kernels}
 
 
 def _not_timed(timing: Timing, error: BackendError) -> Timing:

@@ -39,9 +39,12 @@ def bench(
         96,
         96,
     ),
-    training: Annotated[
-        bool, typer.Option("--training/--inference", help="A step of training, or a forward pass.")
-    ] = False,
+    inference: Annotated[bool, typer.Option("--inference", help="A forward pass; so it is by default.")] = False,
+    training: Annotated[bool, typer.Option("--training", help="A step of training. With --inference: both.")] = False,
+    way: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", show_default="all", help="Only ways of this name (predict, eager). Repeatable."),
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="How often each way has its turn.")] = 5,
     threads: Annotated[
         int | None, typer.Option(min=1, show_default="as many as cores", help="Of each way's process.")
@@ -74,13 +77,12 @@ def bench(
     subjects = choose(backend or (), python or ())
     if plot:
         check_plot(plot)
-    plan = Plan(
-        tuple(Setting(size, image_size, training) for size in dict.fromkeys(batch_size or (1, 8, 32, 128))),
-        rounds,
-        threads or _cores(),
-        seconds,
-        timeout=timeout,
+    settings = (
+        Setting(batch, image_size, is_training)
+        for is_training in ([False] if inference or not training else []) + ([True] if training else [])
+        for batch in dict.fromkeys(batch_size or (1, 8, 32, 128))
     )
+    plan = Plan(tuple(settings), rounds, threads or _cores(), seconds, timeout=timeout, ways=tuple(way or ()))
     try:
         with _progress(Console(stderr=True)) as listener:
             found = run_bench(subjects, plan, listener)

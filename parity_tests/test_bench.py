@@ -602,6 +602,26 @@ def test_without_options_all_that_is_registered_runs_in_four_batches(
     assert asked[1].settings == tuple(Setting(size) for size in (1, 8, 32, 128))
 
 
+def test_inference_and_training_in_one_run_and_some_ways_of_them(
+    command: Callable[..., int], benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(bench, "run_bench", lambda _, plan, __: asked.append(plan) or benchmark)
+    command("a=b:C", "--batch-size", 2, "--training", "--inference", "--way", "predict", "--way", "train")
+    assert asked[0].settings == (Setting(2), Setting(2, training=True))
+    assert asked[0].ways == ("predict", "train")
+
+
+def test_only_the_ways_that_are_asked_for_are_measured() -> None:
+    subjects = registry.choose(["a=parity_tests.ways_backend:Backend", "b=parity_tests.ways_backend:Alone"])
+    plan = Plan((SMALL,), rounds=1, threads=1, seconds=0, settle=0, ways=("right",))
+    (measured,) = bench.run_bench(subjects, plan).measured
+    of_backends = [(timing.backend, timing.way) for timing in measured.timings if timing.backend in "ab"]
+    assert of_backends == [("a", "right")]
+    with pytest.raises(OptionError, match=r"No backend has a way named 'fast'; known here: .*right.*train"):
+        bench.run_bench(subjects, replace(plan, ways=("right", "fast")))
+
+
 def test_a_wrong_ending_is_told_of_before_anything_is_measured(
     command: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
