@@ -5,6 +5,7 @@ No test here asks how long anything took.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -606,7 +607,12 @@ def test_inference_and_training_in_one_run_and_some_ways_of_them(
     command: Callable[..., int], benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(bench, "run_bench", lambda _, plan, __: asked.append(plan) or benchmark)
+
+    def run(subjects: Any, plan: Plan, listener: Any) -> Benchmark:
+        asked.append(plan)
+        return benchmark
+
+    monkeypatch.setattr(bench, "run_bench", run)
     command("a=b:C", "--batch-size", 2, "--training", "--inference", "--way", "predict", "--way", "train")
     assert asked[0].settings == (Setting(2), Setting(2, training=True))
     assert asked[0].ways == ("predict", "train")
@@ -619,7 +625,7 @@ def test_only_the_ways_that_are_asked_for_are_measured() -> None:
     of_backends = [(timing.backend, timing.way) for timing in measured.timings if timing.backend in "ab"]
     assert of_backends == [("a", "right")]
     with pytest.raises(OptionError, match=r"No backend has a way named 'fast'; known here: .*right.*train"):
-        bench.run_bench(subjects, replace(plan, ways=("right", "fast")))
+        bench.run_bench(subjects, dataclasses.replace(plan, ways=("right", "fast")))
 
 
 def test_a_wrong_ending_is_told_of_before_anything_is_measured(
