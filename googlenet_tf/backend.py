@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from googlenet_np import layout
 from googlenet_np.architecture import GOOGLENET
@@ -162,12 +161,10 @@ class TFModel:
         x = self._images(images)
         shape = tuple(x.shape)
         if shape not in self._graphs:
-            # A graph for each shape: TensorFlow would warn of one function that is traced for many. Its weights are
-            # constants, so that oneDNN lays them out once and not in every call.
-            graph = tf.function(self._model).get_concrete_function(tf.TensorSpec(shape, x.dtype))
-            self._graphs[shape] = convert_variables_to_constants_v2(graph)
-        (logits,) = self._graphs[shape](x)
-        return _array(logits)
+            # A graph for each shape: TensorFlow would warn of one function that is traced for many.
+            graph = tf.function(_with_constants(self._model))
+            self._graphs[shape] = graph.get_concrete_function(tf.TensorSpec(shape, x.dtype))
+        return _array(self._graphs[shape](x))
 
     def train(
         self,
@@ -211,6 +208,20 @@ class TFModel:
 
     def _tensor(self, array: Array) -> tf.Tensor:
         return tf.convert_to_tensor(layout.nchw_to_nhwc(array) if array.ndim == 4 else array, self._model.compute_dtype)
+
+
+def _with_constants(model: GoogLeNet) -> Callable[[tf.Tensor], tf.Tensor]:
+    """``model`` with constant weights, which oneDNN lays out once and not in every call; with Keras 2 as it is."""
+    if not hasattr(model, "stateless_call"):
+        return model
+    trainable = [variable.numpy() for variable in model.trainable_variables]
+    others = [variable.numpy() for variable in model.non_trainable_variables]
+
+    def call(images: tf.Tensor) -> tf.Tensor:
+        logits, _ = model.stateless_call([*map(tf.constant, trainable)], [*map(tf.constant, others)], images)
+        return logits
+
+    return call
 
 
 def _worker() -> tuple[int, int]:
