@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
+from googlenet_np import operations as op
 from googlenet_np.architecture import GOOGLENET, MaxPool2d
 
 __all__ = ["Kinks", "undecided_maxima", "undecided_signs"]
@@ -48,10 +49,11 @@ def undecided_maxima(layer: MaxPool2d, x: Array, error: float) -> Kinks:
     padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), constant_values=-np.inf)
     # NumPy's stubs know no tuple of axes.
     windows = sliding_window_view(padded, (size, size), axis=(2, 3))[:, :, ::stride, ::stride]  # type: ignore[call-overload]
-    largest = windows.max(axis=(4, 5))
-    near = windows >= (largest - 2 * error)[..., None, None]
-    if isinstance(GOOGLENET[layer.inputs[0]], MaxPool2d):
-        undecided = (near & (windows != largest[..., None, None])).any(axis=(4, 5))
-    else:
-        undecided = np.count_nonzero(near, axis=(4, 5)) > 1
+    largest = op.max_pool2d(x, kernel_size=size, stride=stride, padding=padding)
+    after_a_pool = isinstance(GOOGLENET[layer.inputs[0]], MaxPool2d)
+    near = np.zeros(largest.shape, np.int32)
+    for tap in np.ndindex(size, size):
+        entries = windows[(..., *tap)]
+        near += (entries >= largest - 2 * error) & ((entries != largest) | (not after_a_pool))
+    undecided = near > (0 if after_a_pool else 1)
     return Kinks(maxima=int(np.count_nonzero(undecided & (largest > error))), entries=largest.size)
