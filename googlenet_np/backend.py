@@ -18,6 +18,7 @@ from googlenet_np.errors import OptionError
 
 __all__ = [
     "DTYPES",
+    "BFloat16Model",
     "Backend",
     "Batch",
     "BenchmarkedModel",
@@ -223,6 +224,22 @@ class BenchmarkedModel(Protocol):
 
     def training_ways(self, hyperparameters: Hyperparameters) -> Mapping[str, Callable[[], Steps]]:
         """Likewise of training, which changes the way's weights and perhaps the model's."""
+        ...
+
+
+@runtime_checkable
+class BFloat16Model(Protocol):
+    """A built float32 model that can also be trained in bfloat16, which some processors multiply several times as fast.
+
+    It is another precision, of 8 significant bits instead of 24, and so no verdict is about it.
+    """
+
+    def train_in_bfloat16(self) -> None:
+        """From now on, ``train`` multiplies and keeps activations in bfloat16; weights, loss, optimiser stay float32.
+
+        Raises:
+            OptionError: This processor has no bfloat16, or the model is not float32.
+        """
         ...
 
 

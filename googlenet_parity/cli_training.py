@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from rich.console import Console
 
-    from googlenet_np.backend import Backend, Hyperparameters
+    from googlenet_np.backend import Backend, BuiltModel, Hyperparameters
     from googlenet_np.batches import Batches
     from googlenet_parity.training import Run
 
@@ -55,6 +55,10 @@ def train(
     seed: Annotated[int, typer.Option(min=0, help="Of the weights and of the order of the images.")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Train on the first N images only.")] = None,
     init: Annotated[str, typer.Option(metavar="xavier_uniform|framework", help="Initial weights.")] = "xavier_uniform",
+    bfloat16: Annotated[
+        bool,
+        typer.Option("--bfloat16", help="Multiply in bfloat16: faster where the processor has it, and less precise."),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", show_default="runs/BACKEND", help="Checkpoint, history and curves.")
     ] = None,
@@ -83,6 +87,8 @@ def train(
     from googlenet_np.backend import Hyperparameters
 
     hyperparameters = Hyperparameters(lr, momentum, weight_decay, label_smoothing)
+    if lockstep and bfloat16:
+        raise OptionError("--lockstep judges float64 and float32; no verdict is about --bfloat16.")
     if lockstep:
         chosen = {"batch_size": batch_size, "image_size": image_size}
         given = {name: value for name, value in chosen.items() if value is not None}
@@ -97,6 +103,7 @@ def train(
             epochs,
             data=_Data(data, any_data, batch_size or 128, image_size or (96, 96), seed, limit),
             init=init,
+            bfloat16=bfloat16,
             resume=resume,
             force=force,
         )
@@ -201,6 +208,7 @@ def _train(
     *,
     data: _Data,
     init: str,
+    bfloat16: bool,
     resume: bool,
     force: bool,
 ) -> None:
@@ -217,9 +225,9 @@ def _train(
     shard = _join(name, made)
     console = Console(stderr=True)
     training, test, settings = data.load(console, shard)
-    folder.mkdir(parents=True, exist_ok=True)
-    settings |= {"init": scheme, "processes": training.count}
+    settings |= {"init": scheme, "processes": training.count} | ({"precision": "bfloat16"} if bfloat16 else {})
     run = _run(name, made, hyperparameters, training, test, folder, settings, resume=resume)
+    folder.mkdir(parents=True, exist_ok=True)
     if run.progress.epoch >= epochs:
         done = run.progress.epoch
         if training.rank == 0:
@@ -397,8 +405,21 @@ def _run(
     if resume:
         saved = checkpoint.load(folder / CHECKPOINT)
         Run.check_settings(saved, settings)
-        return Run.resumed(made.build(saved.weights, "float32"), saved, settings, **given)
-    return Run(made.build(init_weights(chosen["seed"], scheme=chosen["init"]), "float32"), settings=settings, **given)
+        return Run.resumed(_built(name, made, saved.weights, chosen), saved, settings, **given)
+    weights = init_weights(chosen["seed"], scheme=chosen["init"])
+    return Run(_built(name, made, weights, chosen), settings=settings, **given)
+
+
+def _built(name: str, made: Backend, weights: Mapping[str, Any], chosen: Mapping[str, Any]) -> BuiltModel:
+    """A float32 model, that trains in the precision that was chosen."""
+    from googlenet_np.backend import BFloat16Model
+
+    model = made.build(weights, "float32")
+    if "precision" in chosen:
+        if not isinstance(model, BFloat16Model):
+            raise OptionError(f"{name} trains in float32 alone; --bfloat16 is for a backend that can, as torch.")
+        model.train_in_bfloat16()
+    return model
 
 
 def _show(console: Console, run: Run, epochs: int) -> None:

@@ -203,7 +203,7 @@ class Run:
             raise OptionError(f"A training goes on only with what it began with: {'; '.join(differing)}.")
 
 
-SETTLED = ("backend", "batch_size", "image_size", "seed", "limit", "init", "dtype", "data")
+SETTLED = ("backend", "batch_size", "image_size", "seed", "limit", "init", "dtype", "precision", "data")
 """Settings that may not change when a training goes on."""
 
 
@@ -213,6 +213,8 @@ def _settled(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _word(value: Any) -> str:
+    if value is None:
+        return "not given"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

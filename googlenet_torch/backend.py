@@ -104,6 +104,7 @@ class TorchModel:
     def __init__(self, model: GoogLeNet) -> None:
         self._model = model
         self._training: Training | None = None
+        self._autocast: torch.dtype | None = None
         self._dtype = model.fc.weight.dtype
         self._in_channels = model.get_parameter("b1.conv.weight").shape[1]
         self._whole = fx.Tracer().trace(model)
@@ -166,7 +167,14 @@ class TorchModel:
 
     def training(self, hyperparameters: Hyperparameters) -> Training:
         """A new training of this model."""
-        return Training(self._model, hyperparameters)
+        return Training(self._model, hyperparameters, self._autocast)
+
+    def train_in_bfloat16(self) -> None:
+        if self._dtype is not torch.float32:
+            raise OptionError(f"bfloat16 takes the place of float32; this model is {self._dtype}.")
+        if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            raise OptionError("This processor has no bfloat16 that PyTorch's oneDNN can use.")
+        self._autocast, self._training = torch.bfloat16, None
 
     def export_weights(self) -> dict[str, Array]:
         return export_weights(self._model)

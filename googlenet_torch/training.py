@@ -23,11 +23,14 @@ class Training:
         model: On the CPU. Its parameters change their memory format to channels-last, in which oneDNN convolves
             fastest; their values and shapes stay.
         hyperparameters: Of the optimiser and the loss.
+        autocast: The dtype of activations and products; None for the model's own. Parameters, loss and optimiser keep
+            theirs.
     """
 
-    def __init__(self, model: nn.Module, hyperparameters: Hyperparameters) -> None:
+    def __init__(self, model: nn.Module, hyperparameters: Hyperparameters, autocast: torch.dtype | None = None) -> None:
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
         self.hyperparameters = hyperparameters
+        self.autocast = autocast
         self.processes = distributed.get_world_size() if distributed.is_initialized() else 1
         self.network = nn.parallel.DistributedDataParallel(model) if self.processes > 1 else model
         self.loss = nn.CrossEntropyLoss(
@@ -46,7 +49,7 @@ class Training:
         for images, labels in batches:
             x = torch.from_numpy(images).to(memory_format=torch.channels_last)
             y = torch.from_numpy(labels)
-            logits = self.network(x)
+            logits = self._logits(x)
             loss = self.loss(logits, y)
             right = (logits.argmax(dim=1) == y).sum().item()
             if self.processes > 1:
@@ -58,6 +61,11 @@ class Training:
             self.optimizer.step()
             if listener:
                 listener(step)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", self.autocast, enabled=self.autocast is not None):
+            logits: Tensor = self.network(x)
+        return logits.to(x.dtype)
 
     def _joint(self, loss: Tensor, right: float, images: int) -> tuple[Tensor, Step]:
         """What to go back from, and the joint batch's step, of what is summed over this process's part of it.

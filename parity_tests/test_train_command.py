@@ -316,6 +316,27 @@ def test_a_training_that_diverges_later_keeps_its_checkpoint(
     assert (folder / CHECKPOINT).read_bytes() == before
 
 
+def test_bfloat16_is_another_precision_and_the_history_says_so(train: Train, folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    result = train("--epochs", 1, "--bfloat16", backend="torch")
+    if "This processor has no bfloat16" in result.err:
+        pytest.skip(result.err)
+    assert result.code == 0
+    assert history_of(folder)[0]["precision"] == "bfloat16"
+    refused = sentence(train("--epochs", 2, "--resume", backend="torch"))
+    assert refused == "error: A training goes on only with what it began with: precision was bfloat16, now not given.\n"
+    assert train("--epochs", 2, "--resume", "--bfloat16", backend="torch").code == 0
+    lower = weights_of(folder)
+    assert train("--epochs", 2, "--force", backend="torch").code == 0
+    assert "precision" not in history_of(folder)[0]
+    assert weights_of(folder) != lower
+
+
+def test_bfloat16_is_for_backends_that_can(train: Train, folder: Path) -> None:
+    assert "numpy trains in float32 alone" in sentence(train("--bfloat16"))
+    assert not folder.exists()
+
+
 # What is wrong
 
 WRONG: dict[str, tuple[tuple[object, ...], str]] = {
@@ -327,6 +348,7 @@ WRONG: dict[str, tuple[tuple[object, ...], str]] = {
     "momentum": ((NUMPY, "--momentum", 1), "momentum is 1.0; expected a finite number, 0 or more and under 1"),
     "init": ((NUMPY, "--init", "zeros"), "--init is 'zeros'; expected xavier_uniform or framework"),
     "init of numpy": ((NUMPY, "--init", "framework"), "What numpy begins with by itself is not known"),
+    "lockstep in bfloat16": (("--lockstep", "--bfloat16"), "no verdict is about --bfloat16"),
     "no data": ((NUMPY, "--data", "/nonexistent"), "The folder '/nonexistent' holds no train-images"),
 }
 
