@@ -43,7 +43,7 @@ with quiet():  # for the API reference
 
 project = "googlenet-parity"
 author = "the googlenet-parity authors"
-extensions = ["myst_nb", "sphinx_design", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "pages"]
+extensions = ["myst_nb", "sphinx_design", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "pages"]
 exclude_patterns = ["results", "_*"]
 source_suffix = {".md": "myst-nb"}
 highlight_language = "text"  # blocks without a language are commands and what they print
@@ -65,12 +65,13 @@ nb_code_prompt_hide = "Hide the {type}"
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
-python_maximum_signature_line_length = 88
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
 html_theme = "furo"
 html_title = "googlenet-parity"
+templates_path = ["_templates"]
+html_favicon = "_static/icon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = [("site.js", {"defer": "defer"})]

@@ -51,10 +51,9 @@ ARGUMENTS = (
 )
 PHONE, DESKTOP = (380, 800), (1280, 900)
 FILES = sorted(str(path.relative_to(SITE)) for path in SITE.rglob("*.html") if "_static" not in path.parts)
-SOURCES = [name for name in FILES if name.startswith("_modules/")]
-"""One like the other, made from the packages: two of them are looked at, and the links of all."""
+PAGES = [name for name in FILES if not name.startswith("_downloads/")]
+"""All but kept reports of earlier runs; of those, the links alone are tested."""
 
-PAGES = [name for name in FILES if name not in SOURCES] + ["_modules/index.html", "_modules/googlenet_torch/model.html"]
 NOTEBOOKS = sorted(str(path.relative_to(SITE)) for path in SITE.rglob("*.ipynb"))
 TABBED = [name for name in PAGES if 'class="sd-tab-set' in (SITE / name).read_text(encoding="utf-8")]
 FRAMEWORKS = {"torch": "PyTorch", "tf": "TensorFlow", "mx": "MXNet"}

@@ -29,6 +29,7 @@ SITE_ONLY = "site-only"
 def setup(app: Any) -> dict[str, Any]:
     app.connect("doctree-read", offer_notebook)
     app.connect("doctree-resolved", open_pages)
+    app.connect("html-page-context", level_captions, priority=900)  # behind the theme's own
     app.connect("build-finished", write_notebooks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -57,6 +58,12 @@ def open_pages(app: Any, doctree: Any, docname: str) -> None:
             reference = nodes.reference("", "", refuri=f"{up}_downloads/{node['filename']}", internal=True)
             reference += node.children
             node.replace_self(reference)
+
+
+def level_captions(app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Captions in the navigation are headings, of which Sphinx does not say the level."""
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
 
 
 def write_notebooks(app: Any, exception: Exception | None) -> None:

@@ -12,3 +12,8 @@ const observer = new ResizeObserver((entries) => {
   }
 });
 for (const block of document.querySelectorAll("pre, .table-wrapper")) observer.observe(block);
+
+// Two landmarks of one kind need names, and a summary's name is what it says.
+document.querySelector(".sidebar-drawer")?.setAttribute("aria-label", "Site");
+document.querySelector(".toc-drawer")?.setAttribute("aria-label", "On this page");
+for (const summary of document.querySelectorAll("details.hide > summary")) summary.removeAttribute("aria-label");
