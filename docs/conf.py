@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from googlenet_parity.quiet import quiet
@@ -16,9 +17,7 @@ sys.path.insert(0, str(DOCS / "_extensions"))
 # What cells and commands in them find. They inherit it from here, so that a page needs no cell for it.
 os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # TensorFlow greets and tells of GPUs that are not there
-os.environ["TERM"] = "dumb"  # "!command" has a terminal, in which a progress line would redraw itself
-os.environ["NO_COLOR"] = "1"
-os.environ["COLUMNS"] = "100"
+os.environ["COLUMNS"] = "100"  # of tables that commands print
 # IPython and Matplotlib keep settings and caches in the user's home, which are to decide nothing here.
 os.environ["IPYTHONDIR"] = str(BUILD / "ipython")
 os.environ["JUPYTER_RUNTIME_DIR"] = str(BUILD / "jupyter")
@@ -30,6 +29,8 @@ profile.mkdir(parents=True, exist_ok=True)
     "c.InlineBackend.figure_formats = {'svg'}  # sharp on every screen\n"
     "c.InlineBackend.rc = {'figure.figsize': (5.2, 3.9), 'font.size': 11, 'svg.hashsalt': 'googlenet-parity'}\n"
     "c.HistoryManager.enabled = False\n"
+    "c.InteractiveShellApp.exec_lines = ["  # a kernel has commands colour what they print, for whatever reads it
+    "\"__import__('os').environ.update(FORCE_COLOR='', CLICOLOR_FORCE='0', TERM='dumb')\"]\n"
     "c.IPKernelApp.log_level = 'ERROR'  # it warns that it listens on this machine's own loopback\n"
     "import os  # greetings of libraries, from below Python, are no output of a cell\n"
     f"os.dup2(os.open({str(BUILD / 'kernels.log')!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)\n",
@@ -37,9 +38,8 @@ profile.mkdir(parents=True, exist_ok=True)
 )
 logging.getLogger("traitlets").setLevel(logging.WARNING)
 with quiet():  # for the API reference
-    import googlenet_mx
-    import googlenet_tf
-    import googlenet_torch  # noqa: F401
+    for package in ("googlenet_mx", "googlenet_tf", "googlenet_torch"):
+        import_module(package)
 
 project = "googlenet-parity"
 author = "the googlenet-parity authors"
@@ -78,7 +78,7 @@ html_js_files = [("site.js", {"defer": "defer"})]
 html_copy_source = False
 html_show_sourcelink = False
 html_show_copyright = False
-html_theme_options = {"top_of_page_buttons": []}
+html_theme_options: dict[str, list[str]] = {"top_of_page_buttons": []}
 # Both with at least 7 to 1 of contrast; they come with the theme.
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"

@@ -61,7 +61,7 @@ NOISE = ("absl::", "oneDNN custom operations", "cuda drivers", "Traceback (most 
 
 
 class Silent(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: Any) -> None:
         pass
 
 
@@ -206,7 +206,9 @@ def test_tabs_are_chosen_by_keyboard(visit: Visit) -> None:
 def test_the_search_finds_a_page(visit: Visit) -> None:
     page = visit.go("search.html?q=golden")
     page.wait_for_selector("#search-results li a")
-    assert any("regression.html" in (link.get_attribute("href") or "") for link in page.locator("#search-results a").all())
+    assert any(
+        "regression.html" in (link.get_attribute("href") or "") for link in page.locator("#search-results a").all()
+    )
     assert visit.complaints == []
 
 
@@ -282,4 +284,6 @@ def test_a_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.
     assert all(not cell.get("outputs") for cell in notebook.cells)
     words = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     assert [sign for sign in (":::", "```{", "{doc}", "{ref}", "(../") if sign in words] == []
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()

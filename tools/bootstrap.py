@@ -4,8 +4,9 @@
 
 A finished environment carries a stamp: which Python made it, where, with which extras, and a hash of the files that
 decide its content. While the stamp fits, there is nothing to do. Where only those files have changed, or an extra is
-asked for that is not there yet, pip brings the environment up to date; an extra that is there stays. In every other case (no stamp: the last run was interrupted; another Python; the tree has moved) it is made
-anew. The stamp is removed first and written last, so an interrupted run never leaves a half-made one that looks whole.
+asked for that is not there yet, pip brings the environment up to date; an extra that is there stays. In every other
+case (no stamp: the last run was interrupted; another Python; the tree has moved) it is made anew. The stamp is removed
+first and written last, so an interrupted run never leaves a half-made one that looks whole.
 
 Standard library only, and nothing newer than Python 3.6: an old Python must get as far as the sentence that says so.
 """

@@ -10,11 +10,10 @@ from typing import Any
 
 import nbformat
 from docutils import nodes
+from plain_markdown import UnknownDirectiveError, plain
 from sphinx import addnodes
 from sphinx.directives.code import LiteralIncludeReader
 from sphinx.util import logging
-
-from plain_markdown import UnknownDirectiveError, plain
 
 logger = logging.getLogger(__name__)
 
