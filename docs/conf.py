@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+
+import nbclient.client
 
 from googlenet_parity.quiet import quiet
 
@@ -40,6 +43,10 @@ logging.getLogger("traitlets").setLevel(logging.WARNING)
 with quiet():  # for the API reference
     for package in ("googlenet_mx", "googlenet_tf", "googlenet_torch"):
         import_module(package)
+
+# A command's output comes in pieces. MyST-NB puts a line break between any two, so they are joined before it sees them.
+import_module("myst_nb.core.execute")  # derives a class from it, which takes the class itself
+vars(nbclient.client)["NotebookClient"] = partial(nbclient.client.NotebookClient, coalesce_streams=True)
 
 project = "googlenet-parity"
 author = "the googlenet-parity authors"
