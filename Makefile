@@ -2,24 +2,42 @@
 
 BIN := .venv/bin
 WORKERS ?= 2
+AXE := build/axe/node_modules/axe-core/axe.min.js
 
 .DEFAULT_GOAL := help
-.PHONY: help setup parity test lint format bench soundness faults goldens mutations wheel clean
+.PHONY: help setup parity test docs test-docs lint format bench soundness faults goldens mutations wheel clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # PYTHON counts where it is named; otherwise python3 makes .venv, and one that is there already is as good.
-setup: ## make .venv and install everything, or bring it up to date (the others do this by themselves)
+define SETUP
 	@command -v "$(or $(PYTHON),python3)" >/dev/null || \
 		{ echo "error: there is no '$(or $(PYTHON),python3)'; install Python 3.10 to 3.12, or name one: make PYTHON=..." >&2; exit 1; }
 	@exec "$(or $(PYTHON),python3)" tools/bootstrap.py $(if $(PYTHON),,--any-python)
+endef
+
+setup: ## make .venv and install everything, or bring it up to date (the others do this by themselves)
+	$(SETUP)
 
 parity: setup ## compare the three frameworks with the reference, on real images
 	@$(BIN)/googlenet-parity $(ARGS)
 
 test: setup ## run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+# From nothing each time: every number on a page is of this build's own run, whatever was there before.
+docs: ## build the site into build/site, every code cell of it run
+	$(SETUP) --extra docs
+	@rm -rf build/site build/doctrees build/jupyter_execute
+	@$(BIN)/python -m sphinx -W --keep-going -q -d build/doctrees docs build/site
+
+test-docs: docs $(AXE) ## build the site, and test it in Chromium
+	@GOOGLENET_SITE=build/site $(BIN)/python -m pytest -n $(WORKERS) parity_tests/test_site.py $(ARGS)
+
+$(AXE):
+	@command -v npm >/dev/null || { echo "error: npm is needed, to install axe-core" >&2; exit 1; }
+	@npm install --prefix build/axe --no-save --no-package-lock --no-audit --no-fund --silent axe-core@4.14.1
 
 lint: setup ## check style and types
 	$(BIN)/ruff check .

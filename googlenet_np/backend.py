@@ -77,8 +77,8 @@ class Hyperparameters:
 
         v ← momentum · v + g + weight_decay · w,    w ← w − lr · v
 
-    (Polyak's heavy ball, v = 0 at first; weight decay is the gradient of weight_decay/2 · |w|², of biases as well, and
-    not part of the loss that is reported). Label smoothing (Szegedy et al., arXiv 1512.00567, section 7) trains for
+    (Polyak's heavy ball, v = 0 at first; weight decay is the gradient of ``weight_decay/2 · |w|²``, of biases as well,
+    and not part of the loss that is reported). Label smoothing (Szegedy et al., arXiv 1512.00567, section 7) trains for
     1 − label_smoothing of the label plus label_smoothing / num_classes of every class.
 
     Each number is rounded to float32, as Keras and MXNet keep it, so that all frameworks mean the same one.

@@ -83,7 +83,7 @@ class Bound:
     """The two bounds on a layer's entries, element by element.
 
     Attributes:
-        magnitude: |W| ∗ |x| + |b| for each entry.
+        magnitude: ``|W| ∗ |x| + |b|`` for each entry.
         certain_factor: γ, and the reference's own.
         probable_factor: γ~, and the reference's own; never above ``certain_factor``.
         underflow: What flushing to zero can add, the same for each entry.
@@ -99,7 +99,7 @@ class Bound:
         """The bounds of sums of ``length`` products, bias included.
 
         Args:
-            magnitude: |W| ∗ |x| + |b| for each entry.
+            magnitude: ``|W| ∗ |x| + |b|`` for each entry.
             length: The most products in one sum, the bias counted as one.
             dtype: What the backend computes in.
             confidence: λ.

@@ -65,11 +65,13 @@ class Recorder:
 
     def __init__(self) -> None:
         self.steps: list[str] = []
+        self.project = ""
         self.fails_at: tuple[str, BaseException] | None = None
 
     def __call__(self, command: list[str], root: Path, what: str) -> None:
         step = command[2]
         self.steps.append(step)
+        self.project = command[-1]
         if step == "venv":
             assert not Path(command[3]).exists()
             (Path(command[3]) / "bin").mkdir(parents=True)
@@ -112,6 +114,20 @@ class TestSetUp:
         assert recorder.taken() == IN_PLACE
         bootstrap.set_up(root)
         assert recorder.taken() == []
+
+    def test_an_extra_is_installed_when_it_is_asked_for_and_stays(
+        self, bootstrap: Any, root: Path, recorder: Recorder
+    ) -> None:
+        bootstrap.set_up(root)
+        assert (recorder.taken(), recorder.project) == (FROM_NOTHING, ".[all,dev]")
+        bootstrap.set_up(root, more=["docs"])
+        assert (recorder.taken(), recorder.project) == (IN_PLACE, ".[all,dev,docs]")
+        bootstrap.set_up(root, more=["docs"])
+        bootstrap.set_up(root)
+        assert recorder.taken() == []
+        (root / "constraints.txt").write_text("changed")
+        bootstrap.set_up(root)
+        assert (recorder.taken(), recorder.project) == (IN_PLACE, ".[all,dev,docs]")
 
     def test_a_file_that_was_only_touched_is_no_change(self, bootstrap: Any, root: Path, recorder: Recorder) -> None:
         bootstrap.set_up(root)
@@ -387,7 +403,7 @@ class TestAgreement:
 
     def test_every_requirement_is_pinned_within_its_bounds(self, project: dict[str, Any]) -> None:
         extras = project["optional-dependencies"]
-        for line in project["dependencies"] + extras["all"] + extras["dev"]:
+        for line in project["dependencies"] + extras["all"] + extras["dev"] + extras["docs"]:
             requirement = Requirement(line)
             pinned = [pin for pin in pins() if pin.name == requirement.name]
             assert pinned, f"{requirement.name} is not pinned"
@@ -395,7 +411,7 @@ class TestAgreement:
                 assert requirement.specifier.contains(str(pin.specifier)[2:]), f"{pin} is outside {requirement}"
 
     def test_pins_are_exact(self) -> None:
-        assert [pin for pin in pins() if not re.fullmatch(r"==[0-9.]+", str(pin.specifier))] == []
+        assert [pin for pin in pins() if not re.fullmatch(r"==[0-9.]+(b\d+)?", str(pin.specifier))] == []
 
 
 def pins() -> Iterator[Requirement]:
@@ -418,6 +434,10 @@ class TestMake:
         result = make("parity", "PYTHON=no-such-python")
         assert result.returncode != 0
         assert "there is no 'no-such-python'; install Python 3.10 to 3.12, or name one" in result.stderr
+
+    def test_the_site_has_its_extra(self) -> None:
+        (command,) = [line for line in make("--dry-run", "docs").stdout.splitlines() if "tools/bootstrap.py" in line]
+        assert command.endswith("--extra docs")
 
     @pytest.mark.parametrize(
         ("variables", "option"), [((), "--any-python"), (("PYTHON=python9",), "")], ids=["unnamed", "named"]

@@ -1,11 +1,12 @@
 """Makes the virtual environment .venv in which make runs everything, and keeps it in step with its inputs.
 
-    python3 tools/bootstrap.py [--any-python]
+    python3 tools/bootstrap.py [--any-python] [--extra docs]
 
-A finished environment carries a stamp: which Python made it, where, and a hash of the files that decide its content.
-While the stamp fits, there is nothing to do. Where only those files have changed, pip brings the environment up to
-date. In every other case (no stamp: the last run was interrupted; another Python; the tree has moved) it is made
-anew. The stamp is removed first and written last, so an interrupted run never leaves a half-made one that looks whole.
+A finished environment carries a stamp: which Python made it, where, with which extras, and a hash of the files that
+decide its content. While the stamp fits, there is nothing to do. Where only those files have changed, or an extra is
+asked for that is not there yet, pip brings the environment up to date; an extra that is there stays. In every other
+case (no stamp: the last run was interrupted; another Python; the tree has moved) it is made anew. The stamp is removed
+first and written last, so an interrupted run never leaves a half-made one that looks whole.
 
 Standard library only, and nothing newer than Python 3.6: an old Python must get as far as the sentence that says so.
 """
@@ -33,7 +34,8 @@ OLDEST, NEWEST = (3, 10), (3, 12)
 MXNET_WHEELS = (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "x86_64"))
 
 PIP_INSTALL = ("-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off")
-PROJECT = ("--constraint", "constraints.txt", "--editable", ".[all,dev]")
+CONSTRAINTS = ("--constraint", "constraints.txt")
+EXTRAS = ("all", "dev")
 PIP_STEPS = ("Collecting", "Processing", "Downloading", "Building", "Preparing", "Installing")
 LAST_LINES = 20
 CLEAR_LINE = "\r\033[K"
@@ -49,12 +51,13 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser.add_argument(
         "--any-python", action="store_true", help="an existing .venv may be of another Python version than this one"
     )
+    parser.add_argument("--extra", action="append", default=[], help="install this extra too, beside all and dev")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly exit, which takes pip down too
     try:
         check_system(os.name)
         with lock(ROOT):
-            set_up(ROOT, options.any_python)
+            set_up(ROOT, options.any_python, options.extra)
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -64,8 +67,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     return 0
 
 
-def set_up(root: Path, any_python: bool = False) -> None:
-    """Leaves a whole, current environment in ``root``/.venv, with as little work as that takes."""
+def set_up(root: Path, any_python: bool = False, more: Sequence[str] = ()) -> None:
+    """Leaves a whole, current environment in ``root``/.venv, the extras ``more`` in it, with little work."""
     venv = root / ".venv"
     python = venv / "bin" / "python"
     stamp = venv / STAMP
@@ -73,7 +76,8 @@ def set_up(root: Path, any_python: bool = False) -> None:
     inputs = hash_of_inputs(root)
     found = read_stamp(stamp) if python.exists() else {}
     usable = found.get("root") == str(root) and (any_python or found.get("python") == version)
-    if usable and found.get("inputs") == inputs:
+    there = set(found.get("extras", "").split()) if usable else set()
+    if usable and found.get("inputs") == inputs and there.issuperset(more):
         return
 
     began = time.time()
@@ -88,9 +92,12 @@ def set_up(root: Path, any_python: bool = False) -> None:
     if (sys.platform, platform.machine()) not in MXNET_WHEELS:
         say(no_mxnet(sys.platform, platform.machine()))
     say("Installing the project and its frameworks; this takes a minute or more")
-    run([str(python), *PIP_INSTALL, *PROJECT], root, "pip")
+    extras = sorted(there.union(more))
+    project = ".[{}]".format(",".join((*EXTRAS, *extras)))
+    run([str(python), *PIP_INSTALL, *CONSTRAINTS, "--editable", project], root, "pip")
     made_with = found["python"] if usable else version
-    stamp.write_text(json.dumps({"python": made_with, "root": str(root), "inputs": inputs}))
+    content = {"python": made_with, "root": str(root), "inputs": inputs, "extras": " ".join(extras)}
+    stamp.write_text(json.dumps(content))
     say(f".venv is ready after {time.time() - began:.0f} s")
 
 
