@@ -80,7 +80,7 @@ def _pairs(found: Matrix) -> HeatTable:
         "Every two of them: = where all bits are the same, else the largest share of what rounding allows the two "
         "together."
     )
-    return HeatTable(caption, "", tuple(ran), tuple(Row.of(name, cells(name)) for name in ran))
+    return HeatTable(caption, "environment", tuple(ran), tuple(Row.of(name, cells(name)) for name in ran))
 
 
 def _pair(pair: Pair) -> Cell:
