@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +70,7 @@ def bench(
     from googlenet_parity import bench_export
     from googlenet_parity.bench import Plan, run_bench
     from googlenet_parity.bench_plot import check_plot, plot_benchmark
+    from googlenet_parity.processor import usable_cores
     from googlenet_parity.registry import choose
     from googlenet_parity.timings import Setting
 
@@ -82,7 +82,7 @@ def bench(
         for is_training in ([False] if inference or not training else []) + ([True] if training else [])
         for batch in dict.fromkeys(batch_size or (1, 8, 32, 128))
     )
-    plan = Plan(tuple(settings), rounds, threads or _cores(), seconds, timeout=timeout, ways=tuple(way or ()))
+    plan = Plan(tuple(settings), rounds, threads or usable_cores(), seconds, timeout=timeout, ways=tuple(way or ()))
     try:
         with _progress(Console(stderr=True)) as listener:
             found = run_bench(subjects, plan, listener)
@@ -95,11 +95,6 @@ def bench(
     if plot:
         plot_benchmark(found, plot)
     raise typer.Exit(found.exit_code)
-
-
-def _cores() -> int:
-    """Those that this process may use, where the system says."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

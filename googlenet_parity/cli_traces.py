@@ -178,7 +178,7 @@ def _record(subject: Subject, options: Options, timeout: float) -> Trace:
     dtype: DType = case.dtypes[0]
     try:
         with terminal.progress(Console(stderr=True), [subject.name]) as listener:
-            return record_backend(case, subject, dtype, timeout=timeout, threads=os.cpu_count() or 1, listener=listener)
+            return record_backend(case, subject, dtype, timeout=timeout, listener=listener)
     except KeyboardInterrupt:
         print("Interrupted; every process that was started has been ended.", file=sys.stderr)
         raise typer.Exit(130) from None

@@ -252,8 +252,9 @@ def _train(
 def _settle_threads() -> None:
     """Before a framework is loaded: as many threads as there are cores, and sums in a settled order."""
     from googlenet_parity.client import THREAD_VARIABLES
+    from googlenet_parity.processor import usable_cores
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     if (processes := int(os.environ.get("LOCAL_WORLD_SIZE", "1"))) > 1:
         cores = max(1, cores // processes)
         if os.environ.get("OMP_NUM_THREADS") == "1":  # torchrun's own choice, whatever the machine

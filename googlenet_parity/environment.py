@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from googlenet_parity.processor import about_processor
 
 __all__ = ["environment", "full_environment"]
 
@@ -27,22 +28,13 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "platform": platform.platform(),
-        "processor": _about_processor("model name") or platform.processor() or platform.machine(),
+        "processor": about_processor("model name") or platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
     }
 
 
 def full_environment() -> dict[str, Any]:
     """The same, with the processor's features and each variable that is set and may move numbers."""
-    flags = set((_about_processor("flags") or _about_processor("Features")).split())
+    flags = set((about_processor("flags") or about_processor("Features")).split())
     variables = {name: value for name, value in sorted(os.environ.items()) if name.startswith(SWITCHES)}
     return {**environment(), "features": [name for name in FEATURES if name in flags], **variables}
-
-
-def _about_processor(what: str) -> str:
-    """What Linux says of the first processor; nothing elsewhere."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == what), "")

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from googlenet_parity.processor import LISTED, about_processor
+
 __all__ = ["VARIABLE", "import_numpy", "openblas_kernels"]
 
 VARIABLE = "OPENBLAS_CORETYPE"
@@ -22,18 +24,14 @@ NEEDS = {
 """What a set of kernels needs of the processor; the first that has it all is taken."""
 
 
-def openblas_kernels(processors: Path = Path("/proc/cpuinfo")) -> str | None:
+def openblas_kernels(processors: Path = LISTED) -> str | None:
     """OpenBLAS's name for the best kernels that this x86 processor runs; None where it had better choose by itself.
 
     Args:
         processors: Where Linux lists them.
     """
-    try:
-        lines = processors.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return None
-    found = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
-    return next((name for name, needed in NEEDS.items() if needed <= set(found)), None)
+    found = set(about_processor("flags", processors).split())
+    return next((name for name, needed in NEEDS.items() if needed <= found), None)
 
 
 def import_numpy() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from googlenet_np.errors import FileError, OptionError
 from googlenet_np.files import read_file
 from googlenet_parity.comparison import Comparison, compare_traces
 from googlenet_parity.environments import Environment, InstallationError, prepare
+from googlenet_parity.processor import usable_cores
 from googlenet_parity.recording import RecordingError, record
 from googlenet_parity.registry import Subject, find_backend
 from googlenet_parity.run import Case, run
@@ -284,7 +284,7 @@ def run_matrix(
         folder = traces or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="googlenet-parity-")))
         folder.mkdir(parents=True, exist_ok=True)
         ready = [row for row in rows.values() if row.environment is not None]
-        for few in _batched(ready, os.cpu_count() or 1):
+        for few in _batched(ready, usable_cores()):
             for row in _judged(few, case, timeout, tell):
                 rows[row.entry.name] = _recorded(row, case, folder, timeout, tell)
         return Matrix(tuple(rows[name] for name in names), tuple(_pairs(list(rows.values()))), case.settings)
@@ -327,7 +327,7 @@ def _recorded(row: Row, case: Case, folder: Path, timeout: float, tell: Listener
     path = folder / f"{re.sub(r'[^A-Za-z0-9._=-]+', '-', row.entry.name)}.safetensors"
     try:
         # All cores for each: how many threads share a sum may decide about its bits.
-        trace = record(case, _subject(row), DTYPE, timeout=timeout, threads=os.cpu_count() or 1, listener=listener)
+        trace = record(case, _subject(row), DTYPE, timeout=timeout, listener=listener)
         write_trace(path, trace.header, trace.tensors)
     except RecordingError as error:
         tell(row.entry.name, "failed", 1.0)

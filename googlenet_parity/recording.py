@@ -18,6 +18,7 @@ from googlenet_parity.bounds import FLOAT64_GATE
 from googlenet_parity.client import AbilityError, BackendError, MissingBackendError, Reply, Worker
 from googlenet_parity.ground_truth import WIRING_SAMPLES, GroundTruth
 from googlenet_parity.hashing import array_sha256, weights_sha256
+from googlenet_parity.processor import usable_cores
 from googlenet_parity.registry import Subject
 from googlenet_parity.run import Case
 from googlenet_parity.trace import ACTIVATIONS, GRADIENTS, Trace
@@ -52,7 +53,7 @@ def record(
     dtype: DType,
     *,
     timeout: float = 600.0,
-    threads: int,
+    threads: int | None = None,
     listener: Listener | None = None,
 ) -> Trace:
     """Runs one backend in a process of its own.
@@ -62,7 +63,7 @@ def record(
         subject: The backend.
         dtype: The precision.
         timeout: Seconds that it may take.
-        threads: That its framework may start, unless the environment says.
+        threads: That its framework may start, unless the environment says; by default as many as there are cores.
         listener: Is told of progress.
 
     Returns:
@@ -83,7 +84,7 @@ def record(
                 folder=folder,
                 shelf=shelf,
                 timeout=timeout,
-                threads=threads,
+                threads=threads or usable_cores(),
                 python=subject.python,
             )
             stack.callback(worker.close)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from googlenet_parity.client import Reply, Worker
 from googlenet_parity.environment import environment
 from googlenet_parity.ground_truth import WIRING_SAMPLES, GroundTruth
 from googlenet_parity.layer_gradients import LayerGradientTruth, layer_gradient_truth
+from googlenet_parity.processor import usable_cores
 from googlenet_parity.registry import Subject
 from googlenet_parity.training_truth import Steps, TrainingTruth
 from googlenet_parity.transport import Shelf
@@ -94,7 +94,7 @@ def run_each(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="googlenet-parity-")))
         shelf = Shelf(Path(tempfile.mkdtemp(dir=folder)))
         # More threads than cores wait for each other, spinning: with all of them free, a run takes three times as long.
-        threads = max(1, (os.cpu_count() or 1) // max(1, len(subjects)))
+        threads = max(1, usable_cores() // max(1, len(subjects)))
         stack.enter_context(threadpool_limits(threads, user_api="blas"))
         workers = []
         for subject in subjects:

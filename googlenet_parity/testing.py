@@ -289,7 +289,7 @@ def _recorded(label: str, target: str, options: Options, timeout: float) -> Trac
     case = make_case(options)
     with _same_modules():
         subject = Subject(label, target)
-        return record(case, subject, case.dtypes[0], timeout=timeout, threads=os.cpu_count() or 1)
+        return record(case, subject, case.dtypes[0], timeout=timeout)
 
 
 @contextlib.contextmanager
