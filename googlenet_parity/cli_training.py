@@ -66,12 +66,22 @@ def train(
     ] = False,
     steps: Annotated[int, typer.Option(min=1, help="Of --lockstep.")] = 20,
     dtype: Annotated[str, typer.Option(metavar="float64|float32", help="Of --lockstep.")] = "float64",
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Write the result as a page, to be looked at: curves and settings, or each step of --lockstep. "
+            "With --resume, also of a training that is done. Needs the extra report.",
+        ),
+    ] = None,
 ) -> None:
     """Train on Fashion-MNIST, as the source document sets it, with the framework's own optimiser and loop.
 
     Every framework starts from the same weights and sees the same images in the same order. A checkpoint is written
     after each epoch; --resume goes on from it and comes to the same weights, bit for bit. Ctrl-C ends the run after
-    the step under way and saves (of several processes: at once, and the last epoch's checkpoint stays).
+    the step under way and saves, the page of --html too (of several processes: at once, and the last epoch's
+    checkpoint stays).
 
     Several processes share each batch, and take the step that one would take on all of it, where the framework's own
     launcher starts them with this same command: torchrun for torch, TF_CONFIG for tf, MXNet's DMLC variables for mx.
@@ -81,12 +91,16 @@ def train(
     layer, and the losses are shown beside how far rounding alone may take them.
     """
     from googlenet_np.backend import Hyperparameters
+    from googlenet_parity.html.page import check_html
 
     hyperparameters = Hyperparameters(lr, momentum, weight_decay, label_smoothing)
+    if html:
+        check_html(html)
     if lockstep:
         chosen = {"batch_size": batch_size, "image_size": image_size}
-        given = {name: value for name, value in chosen.items() if value is not None}
-        raise typer.Exit(_lockstep(backend, hyperparameters, steps=steps, seed=seed, dtype=dtype, scheme=init, **given))
+        given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+        given |= {"steps": steps, "seed": seed, "dtype": dtype, "scheme": init}
+        raise typer.Exit(_lockstep(backend, hyperparameters, html, **given))
     if backend is None:
         raise OptionError("Which backend? torch, tf or mx; or --lockstep for all of them, a few steps side by side.")
     try:
@@ -99,6 +113,7 @@ def train(
             init=init,
             resume=resume,
             force=force,
+            html=html,
         )
     except KeyboardInterrupt:
         print("Ended without saving; a checkpoint that was there before stays.", file=sys.stderr)
@@ -172,10 +187,11 @@ def _logits(backend: str | None, weights: Mapping[str, Any], images: npt.NDArray
     return prediction.logits(made, weights, images)
 
 
-def _lockstep(backend: str | None, hyperparameters: Hyperparameters, **chosen: Any) -> int:
+def _lockstep(backend: str | None, hyperparameters: Hyperparameters, html: Path | None, **chosen: Any) -> int:
     from rich.console import Console
 
     from googlenet_parity import terminal
+    from googlenet_parity.html.report import write_report
     from googlenet_parity.lockstep import Options, make_case
     from googlenet_parity.registry import choose
     from googlenet_parity.run import run
@@ -190,6 +206,8 @@ def _lockstep(backend: str | None, hyperparameters: Hyperparameters, **chosen: A
         return 130
     terminal.print_steps(console, report)
     terminal.print_report(console, report)
+    if html:
+        write_report(html, report, sys.argv[1:])
     return report.exit_code
 
 
@@ -203,6 +221,7 @@ def _train(
     init: str,
     resume: bool,
     force: bool,
+    html: Path | None,
 ) -> None:
     from rich.console import Console
 
@@ -224,6 +243,8 @@ def _train(
         done = run.progress.epoch
         if training.rank == 0:
             print(f"The run in {folder} has {done} epochs already; --epochs says how many it should have in all.")
+            if html:
+                _write_page(html, run)
         return
     if run.changed and training.rank == 0:
         print(
@@ -231,11 +252,11 @@ def _train(
             file=sys.stderr,
         )
     if training.count == 1:
-        _show(console, run, epochs)
+        _show(console, run, epochs, html)
         return
     with _together(training.count):
         if training.rank == 0:
-            _show(console, run, epochs)
+            _show(console, run, epochs, html)
         else:
             for _ in run.epochs(epochs):
                 pass
@@ -401,7 +422,7 @@ def _run(
     return Run(made.build(init_weights(chosen["seed"], scheme=chosen["init"]), "float32"), settings=settings, **given)
 
 
-def _show(console: Console, run: Run, epochs: int) -> None:
+def _show(console: Console, run: Run, epochs: int, html: Path | None) -> None:
     """The epochs, with a live bar; a line and new curves for each that is done."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -459,11 +480,22 @@ def _show(console: Console, run: Run, epochs: int) -> None:
                 signal.signal(number, handler)
     if undrawn:
         print(undrawn, file=sys.stderr)
+    if html:
+        _write_page(html, run, interrupted=bool(signals))
     if signals:
         print(f"Interrupted, and saved in {run.folder}; --resume goes on.", file=sys.stderr)
         raise typer.Exit(128 + signals[0])
     drawn = "" if undrawn else f", {CURVES[0]}"
     print(f"In {run.folder}: {CHECKPOINT}, {HISTORY}{drawn}.")
+
+
+def _write_page(path: Path, run: Run, *, interrupted: bool = False) -> None:
+    from googlenet_parity.html.training import write_training
+
+    remark = ""
+    if run.progress.step:
+        remark = f"Of epoch {run.progress.epoch + 1}, {run.progress.step} of {len(run.training)} steps are done."
+    write_training(path, run.settings, run.history, sys.argv[1:], interrupted=interrupted, remark=remark)
 
 
 CURVES = ("curves.svg", "curves.png")
