@@ -173,7 +173,7 @@ TRAINED: dict[str, Any] = {
     "limit": 60000,
     "init": "xavier_uniform",
     "dtype": "float32",
-    "versions": {"torch": HOSTILE},
+    "versions": {HOSTILE: "1"},
     "environment": {"processor": "x"},
     "command": "googlenet-parity train torch",
 }
