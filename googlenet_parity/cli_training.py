@@ -70,12 +70,22 @@ def train(
     ] = False,
     steps: Annotated[int, typer.Option(min=1, help="Of --lockstep.")] = 20,
     dtype: Annotated[str, typer.Option(metavar="float64|float32", help="Of --lockstep.")] = "float64",
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Write the result as a page, to be looked at: curves and settings, or each step of --lockstep. "
+            "With --resume, also of a training that is done. Needs the extra report.",
+        ),
+    ] = None,
 ) -> None:
     """Train on Fashion-MNIST, as the source document sets it, with the framework's own optimiser and loop.
 
     Every framework starts from the same weights and sees the same images in the same order. A checkpoint is written
     after each epoch; --resume goes on from it and comes to the same weights, bit for bit. Ctrl-C ends the run after
-    the step under way and saves (of several processes: at once, and the last epoch's checkpoint stays).
+    the step under way and saves, the page of --html too (of several processes: at once, and the last epoch's
+    checkpoint stays).
 
     Several processes share each batch, and take the step that one would take on all of it, where the framework's own
     launcher starts them with this same command: torchrun for torch, TF_CONFIG for tf, MXNet's DMLC variables for mx.
@@ -85,14 +95,18 @@ def train(
     layer, and the losses are shown beside how far rounding alone may take them.
     """
     from googlenet_np.backend import Hyperparameters
+    from googlenet_parity.html.page import check_html
 
     hyperparameters = Hyperparameters(lr, momentum, weight_decay, label_smoothing)
     if lockstep and bfloat16:
         raise OptionError("--lockstep judges float64 and float32; no verdict is about --bfloat16.")
+    if html:
+        check_html(html)
     if lockstep:
         chosen = {"batch_size": batch_size, "image_size": image_size}
-        given = {name: value for name, value in chosen.items() if value is not None}
-        raise typer.Exit(_lockstep(backend, hyperparameters, steps=steps, seed=seed, dtype=dtype, scheme=init, **given))
+        given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+        given |= {"steps": steps, "seed": seed, "dtype": dtype, "scheme": init}
+        raise typer.Exit(_lockstep(backend, hyperparameters, html, **given))
     if backend is None:
         raise OptionError("Which backend? torch, tf or mx; or --lockstep for all of them, a few steps side by side.")
     try:
@@ -106,6 +120,7 @@ def train(
             bfloat16=bfloat16,
             resume=resume,
             force=force,
+            html=html,
         )
     except KeyboardInterrupt:
         print("Ended without saving; a checkpoint that was there before stays.", file=sys.stderr)
@@ -179,10 +194,11 @@ def _logits(backend: str | None, weights: Mapping[str, Any], images: npt.NDArray
     return prediction.logits(made, weights, images)
 
 
-def _lockstep(backend: str | None, hyperparameters: Hyperparameters, **chosen: Any) -> int:
+def _lockstep(backend: str | None, hyperparameters: Hyperparameters, html: Path | None, **chosen: Any) -> int:
     from rich.console import Console
 
     from googlenet_parity import terminal
+    from googlenet_parity.html.report import write_report
     from googlenet_parity.lockstep import Options, make_case
     from googlenet_parity.registry import choose
     from googlenet_parity.run import run
@@ -197,6 +213,8 @@ def _lockstep(backend: str | None, hyperparameters: Hyperparameters, **chosen: A
         return 130
     terminal.print_steps(console, report)
     terminal.print_report(console, report)
+    if html:
+        write_report(html, report, sys.argv[1:])
     return report.exit_code
 
 
@@ -211,6 +229,7 @@ def _train(
     bfloat16: bool,
     resume: bool,
     force: bool,
+    html: Path | None,
 ) -> None:
     from rich.console import Console
 
@@ -232,6 +251,8 @@ def _train(
         done = run.progress.epoch
         if training.rank == 0:
             print(f"The run in {folder} has {done} epochs already; --epochs says how many it should have in all.")
+            if html:
+                _write_page(html, run)
         return
     if run.changed and training.rank == 0:
         print(
@@ -239,11 +260,11 @@ def _train(
             file=sys.stderr,
         )
     if training.count == 1:
-        _show(console, run, epochs)
+        _show(console, run, epochs, html)
         return
     with _together(training.count):
         if training.rank == 0:
-            _show(console, run, epochs)
+            _show(console, run, epochs, html)
         else:
             for _ in run.epochs(epochs):
                 pass
@@ -423,7 +444,7 @@ def _built(name: str, made: Backend, weights: Mapping[str, Any], chosen: Mapping
     return model
 
 
-def _show(console: Console, run: Run, epochs: int) -> None:
+def _show(console: Console, run: Run, epochs: int, html: Path | None) -> None:
     """The epochs, with a live bar; a line and new curves for each that is done."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -481,11 +502,22 @@ def _show(console: Console, run: Run, epochs: int) -> None:
                 signal.signal(number, handler)
     if undrawn:
         print(undrawn, file=sys.stderr)
+    if html:
+        _write_page(html, run, interrupted=bool(signals))
     if signals:
         print(f"Interrupted, and saved in {run.folder}; --resume goes on.", file=sys.stderr)
         raise typer.Exit(128 + signals[0])
     drawn = "" if undrawn else f", {CURVES[0]}"
     print(f"In {run.folder}: {CHECKPOINT}, {HISTORY}{drawn}.")
+
+
+def _write_page(path: Path, run: Run, *, interrupted: bool = False) -> None:
+    from googlenet_parity.html.training import write_training
+
+    remark = ""
+    if run.progress.step:
+        remark = f"Of epoch {run.progress.epoch + 1}, {run.progress.step} of {len(run.training)} steps are done."
+    write_training(path, run.settings, run.history, sys.argv[1:], interrupted=interrupted, remark=remark)
 
 
 CURVES = ("curves.svg", "curves.png")

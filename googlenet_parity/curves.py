@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from googlenet_np.files import atomic_write
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["PUBLISHED", "Published", "plot"]
+__all__ = ["PUBLISHED", "Published", "plot", "published_for"]
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -29,16 +30,31 @@ class Published:
     Attributes:
         label: Whose it is.
         train_loss, train_accuracy, test_accuracy: After the last epoch.
+        epochs: How many these were.
     """
 
     label: str
     train_loss: tuple[float, float]
     train_accuracy: tuple[float, float]
     test_accuracy: tuple[float, float]
+    epochs: int
 
 
-PUBLISHED = Published("published, PyTorch", (0.25, 0.26), (0.900, 0.905), (0.886, 0.887))
+PUBLISHED = Published("published, PyTorch", (0.25, 0.26), (0.900, 0.905), (0.886, 0.887), 10)
 """Of this network, with lr 0.1, batches of 128 images of 96×96, and 10 epochs: the source document's results."""
+
+PUBLISHED_SETTINGS = {"batch_size": 128, "image_size": [96, 96], "limit": 60000, "init": "xavier_uniform"}
+PUBLISHED_HYPERPARAMETERS = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0, "label_smoothing": 0.0}
+
+
+def published_for(settings: Mapping[str, Any]) -> Published | None:
+    """The published result of a training with these settings, as of a history's first line; None if there is none."""
+    chosen = settings.get("hyperparameters", {})
+    # Kept as float32: 0.1 comes back as 0.10000000149.
+    alike = all(math.isclose(chosen.get(k, 0.0), v, rel_tol=1e-6) for k, v in PUBLISHED_HYPERPARAMETERS.items())
+    same = all(settings.get(name) == value for name, value in PUBLISHED_SETTINGS.items())
+    # Data of other hashes are no Fashion-MNIST.
+    return PUBLISHED if alike and same and "data" not in settings else None
 
 
 def plot(histories: Mapping[str, Records], path: Path, *, published: Published | None = None) -> None:

@@ -28,6 +28,7 @@ from googlenet_parity.html.comparison import write_comparison
 from googlenet_parity.html.heat import LEGEND, HeatTable, Row, brief, heat_cell, heat_level, share_text
 from googlenet_parity.html.network import BOX, WIDTH, draw_network
 from googlenet_parity.html.report import write_report
+from googlenet_parity.html.training import write_training
 from googlenet_parity.verdict import BackendReport, CheckResult, ErrorMap, Measurement, Report, Status
 from parity_tests.backends import BACKENDS, require
 from parity_tests.test_cli import Command, command
@@ -143,7 +144,63 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Page:
     return Page(path)
 
 
-@pytest.fixture(params=["page", "compared"])
+@pytest.fixture(scope="module")
+def lockstep(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """A good backend under a hostile name, and one whose momentum is applied twice."""
+    folder = tmp_path_factory.mktemp("pages")
+    (folder / "twice_mine.py").write_text(
+        "from parity_tests import numpy_backend\n\n"
+        "class Backend(numpy_backend.Backend):\n"
+        "    def step(self, w, v, g, h, size):\n"
+        "        return super().step(w, h.momentum * v, g, h, size)\n",
+        encoding="utf-8",
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(folder)])}
+    base = [sys.executable, "-m", "googlenet_parity", "train", "--lockstep", "--steps", "3", "--batch-size", "2"]
+    path = folder / "lockstep.html"
+    rest = ["--image-size", "9", "11", "--momentum", "0.9", "--html", str(path), f"{HOSTILE}=twice_mine:Backend"]
+    result = subprocess.run([*base, *rest], env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 1, result.stderr
+    return Page(path)
+
+
+TRAINED: dict[str, Any] = {
+    "backend": HOSTILE,
+    "hyperparameters": {"lr": 0.10000000149011612, "momentum": 0.0, "weight_decay": 0.0, "label_smoothing": 0.0},
+    "batch_size": 128,
+    "image_size": [96, 96],
+    "seed": 0,
+    "limit": 60000,
+    "init": "xavier_uniform",
+    "dtype": "float32",
+    "versions": {HOSTILE: "1"},
+    "environment": {"processor": "x"},
+    "command": "googlenet-parity train torch",
+}
+
+
+def epochs(count: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "epoch": place,
+            "train_loss": 2.5 / place,
+            "train_accuracy": 1 - 0.5 / place,
+            "test_accuracy": 1 - 0.6 / place,
+            "seconds": 40.0,
+            "images_per_second": 1500.0,
+        }
+        for place in range(1, count + 1)
+    ]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    path = tmp_path_factory.mktemp("pages") / "training.html"
+    write_training(path, TRAINED, epochs(10), ["train", HOSTILE, "--html", "a.html"])
+    return Page(path)
+
+
+@pytest.fixture(params=["page", "compared", "lockstep", "trained"])
 def either(request: pytest.FixtureRequest) -> Page:
     found: Page = request.getfixturevalue(request.param)
     return found
@@ -429,11 +486,89 @@ def test_a_comparison_of_changed_predictions_and_missing_tensors(tmp_path: Path)
     assert page.text("pre") == "googlenet-parity compare 'a b' c"
 
 
+# A training
+
+
+def test_a_training_says_what_it_came_to(trained: Page) -> None:
+    assert trained.text("h1") == (
+        f"done {HOSTILE}: loss 0.2500, accuracy 0.9500 in training and 0.9400 in the test, after 10 epochs in "
+        "6 min 40 s."
+    )
+    charts = [text.partition(" –")[0] for _, text in trained.all("figure", class_="chart")]
+    assert charts == ["Loss", "Accuracy"]
+    assert trained.source.count('<path class="mark') == 30
+    summary = next(given["aria-label"] for given, _ in trained.all("svg", role="img"))
+    assert summary.startswith("Loss: training from 2.5 to 0.25.")
+    rows = [text for _, text in trained.all("tr")]
+    assert "2 1.2500 0.7500 0.7000 40.0 s 1500.0" in rows
+    assert "dtype float32" in rows
+    assert "hyperparameters lr 0.1, momentum 0, weight_decay 0, label_smoothing 0" in rows
+    assert trained.text("pre").startswith("googlenet-parity train '<script>")
+
+
+def test_the_published_result_stands_beside_its_own_settings_alone(trained: Page, tmp_path: Path) -> None:
+    assert len([given for given, _ in trained.all("rect") if given["class"].startswith("band") and "x" in given]) == 3
+    assert "10, published, PyTorch 0.25–0.26 0.9–0.905 0.886–0.887 – –" in [text for _, text in trained.all("tr")]
+    assert "after 10 epochs; this training came to 0.940." in trained.text("main")
+    others: list[dict[str, Any]] = [{"batch_size": 64}, {"limit": 100}, {"data": ["0", "1"]}]
+    others += [{"hyperparameters": {"lr": 0.1, "momentum": 0.9}}]
+    for other in others:
+        write_training(tmp_path / "a.html", TRAINED | other, epochs(2), ["train"])
+        page = Page(tmp_path / "a.html")
+        assert "no published result is known" in page.text("main")
+        assert "10, published" not in page.text("main")
+    write_training(tmp_path / "a.html", TRAINED, epochs(2), ["train"])
+    assert "this training has 2, so its numbers are not to be set against that yet" in Page(tmp_path / "a.html").source
+
+
+def test_a_training_of_no_whole_epoch_and_one_of_many(tmp_path: Path) -> None:
+    write_training(tmp_path / "a.html", TRAINED, [], ["train"], interrupted=True, remark="Of epoch 1, 2 of 4 steps.")
+    page = Page(tmp_path / "a.html")
+    assert page.text("h1") == f"interrupted {HOSTILE}: no epoch is whole yet."
+    assert "Of epoch 1, 2 of 4 steps." in page.text("header")
+    write_training(tmp_path / "b.html", TRAINED, epochs(500), ["train"])
+    assert (tmp_path / "b.html").stat().st_size < 500_000
+    Page(tmp_path / "b.html")
+
+
+def test_a_lockstep_shows_each_step_and_names_the_mistake(lockstep: Page) -> None:
+    assert lockstep.text("h1") == "fail 0 of 1 judged backends pass."
+    assert "googlenet-parity train --lockstep" in lockstep.text("title")
+    assert "momentum applied twice" in lockstep.text("section", class_="failure")
+    titles = [text.partition(" –")[0] for _, text in lockstep.all("figure", class_="chart")]
+    assert titles[0] == "Loss before each step"
+    assert "the gate" in lockstep.text("main")
+    rows = [text for _, text in lockstep.all("tr")]
+    assert any(re.match(r"1 2\.\d{6} \S+e-12 [+-]\S+", row) for row in rows)
+    assert any(re.match(r"3 \d\.\d{6} \S+e-12 beyond the bound: [+-]\S+", row) for row in rows)
+    assert any(re.match(r"fc\.weight momentum beyond the bound: ✕", row) for row in rows)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_losses_that_are_no_numbers_are_drawn_as_far_as_they_can(tmp_path: Path, number: float) -> None:
+    settings = {
+        "seed": 0,
+        "weights": "w",
+        "images": "i",
+        "shape": [2, 1, 5, 7],
+        "num_classes": 3,
+        "dtypes": ["float32"],
+    }
+    backend = BackendReport("a", {}, (), losses=(2.0, number))
+    report = Report((backend,), settings, losses=(2.0, 1.5), loss_floor=(1e-6, 1e-5))
+    write_report(tmp_path / "a.html", report, ["train", "--lockstep"])
+    page = Page(tmp_path / "a.html")
+    assert "nan" not in " ".join(given.get("d", "") for given, _ in page.all("path"))
+    assert "shown, not judged" in page.text("main")
+
+
 # Without Jinja2
 
 
 @pytest.mark.parametrize(
-    "arguments", [("run", *SMALL, "--backend", "a=b:C"), ("compare", "a=b:C", "d=e:F")], ids=["run", "compare"]
+    "arguments",
+    [("run", *SMALL, "--backend", "a=b:C"), ("compare", "a=b:C", "d=e:F"), ("train", "a=b:C"), ("train", "--lockstep")],
+    ids=["run", "compare", "train", "lockstep"],
 )
 def test_without_jinja2_it_is_said_before_the_work(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...]
@@ -446,7 +581,7 @@ def test_without_jinja2_it_is_said_before_the_work(
 
 def test_nobody_pays_for_pages_that_are_not_written() -> None:
     code = (
-        "import sys, googlenet_parity.cli, googlenet_parity.html.report, googlenet_parity.html.comparison;"
+        "import sys, googlenet_parity.cli, googlenet_parity.html.report, googlenet_parity.html.training;"
         "print(sorted({'jinja2', 'markupsafe', 'matplotlib'} & set(sys.modules)))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60) == "[]\n"
@@ -454,7 +589,7 @@ def test_nobody_pays_for_pages_that_are_not_written() -> None:
 
 def test_the_templates_are_in_the_package() -> None:
     folder = Path(googlenet_parity.__file__).parent / "html" / "templates"
-    names = {"base.html.j2", "parts.html.j2", "report.html.j2", "comparison.html.j2", "page.css"}
+    names = {"base.html.j2", "parts.html.j2", "report.html.j2", "comparison.html.j2", "training.html.j2", "page.css"}
     assert names <= {path.name for path in folder.iterdir()}
 
 

@@ -337,6 +337,55 @@ def test_bfloat16_is_for_backends_that_can(train: Train, folder: Path) -> None:
     assert not folder.exists()
 
 
+# The page
+
+
+def test_a_page_of_the_training(train: Train, tmp_path: Path, folder: Path) -> None:
+    pytest.importorskip("jinja2")
+    page = tmp_path / "a.html"
+    assert train("--epochs", 2, "--html", page).code == 0
+    first = page.read_text(encoding="utf-8")
+    last = numbers_of(folder)[-1]
+    assert f"loss {last['train_loss']:.4f}, accuracy {last['train_accuracy']:.4f} in training" in first
+    page.unlink()
+    assert train("--epochs", 2, "--html", page, "--resume").code == 0
+    assert "after 2 epochs" in page.read_text(encoding="utf-8")
+    assert "It went on with a training" in page.read_text(encoding="utf-8")
+
+
+def test_a_page_of_what_an_interrupted_training_reached(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("jinja2")
+    from parity_tests.numpy_backend import Backend
+
+    right, steps = Backend.step, []
+
+    def stopped(self: Backend, *others: Any) -> tuple[Array, Array]:
+        steps.append(1)
+        if len(steps) == 5 * 116 + 1:  # in the second step of the second epoch
+            os.kill(os.getpid(), signal.SIGINT)
+        return right(self, *others)
+
+    monkeypatch.setattr(Backend, "step", stopped)
+    assert train("--epochs", 3, "--html", tmp_path / "a.html").code == 130
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "<title>interrupted: " in page
+    assert "after 1 epoch in" in page
+    assert re.search(r"Of epoch 2, [12] of 4 steps are done\.", page)
+
+
+@pytest.mark.parametrize("more", [(), ("--lockstep",)], ids=["train", "lockstep"])
+@pytest.mark.parametrize(("name", "words"), [("", "is a folder"), ("none/a.html", "there is no folder")])
+def test_a_page_that_cannot_be_written_is_told_before_the_work(
+    train: Train, tmp_path: Path, folder: Path, name: str, words: str, more: tuple[str, ...]
+) -> None:
+    pytest.importorskip("jinja2")
+    message = sentence(train(*more, "--html", tmp_path / name))
+    assert words in message
+    assert not folder.exists()
+
+
 # What is wrong
 
 WRONG: dict[str, tuple[tuple[object, ...], str]] = {

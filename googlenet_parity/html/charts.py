@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -13,7 +13,9 @@ from googlenet_parity.verdict import ErrorMap
 
 __all__ = [
     "Axis",
+    "Band",
     "Bars",
+    "CurveChart",
     "Heat",
     "LayerChart",
     "Line",
@@ -21,6 +23,7 @@ __all__ = [
     "Scale",
     "Shade",
     "draw_bars",
+    "draw_curves",
     "draw_heat",
     "draw_layers",
 ]
@@ -189,6 +192,155 @@ def _group(layer: str) -> str:
     if rest.startswith("inception_"):
         return rest.removeprefix("inception_")[:2]
     return GROUPS.get(layer, GROUPS.get(stage, ""))
+
+
+class LinearAxis:
+    """A linear axis that ends at round numbers.
+
+    Args:
+        numbers: What is to be shown on it; what is not finite has no place.
+        top, bottom: Its ends.
+    """
+
+    def __init__(self, numbers: Iterable[float], top: float, bottom: float) -> None:
+        finite = [number for number in numbers if math.isfinite(number)] or [0.0, 1.0]
+        low, high = min(finite), max(finite)
+        span = high - low or abs(high) or 1.0
+        power = 10.0 ** math.floor(math.log10(span / 4))
+        self._step = next(step * power for step in (1, 2, 2.5, 5, 10) if step * power * 4 >= span * (1 - 1e-9))
+        self._low = math.floor(low / self._step + 1e-9)
+        self._high = max(math.ceil(high / self._step - 1e-9), self._low + 1)
+        self._top, self._bottom = top, bottom
+
+    def place(self, number: float) -> float:
+        """Where a finite number is."""
+        share = (number / self._step - self._low) / (self._high - self._low)
+        return round(self._bottom - share * (self._bottom - self._top), 1)
+
+    @property
+    def ticks(self) -> tuple[Line, ...]:
+        """The round numbers."""
+        numbers = [round(count * self._step, 12) for count in range(self._low, self._high + 1)]
+        return tuple(Line(self.place(number), f"{number:.6g}") for number in numbers)
+
+
+@dataclass(frozen=True)
+class Band:
+    """A range across a chart, with which a series is to be compared."""
+
+    top: float
+    height: float
+    series: int
+    text: str
+
+
+@dataclass(frozen=True)
+class CurveChart:
+    """Numbers over epochs or steps.
+
+    Attributes:
+        title: What it shows.
+        summary: The same in words: where each curve begins and ends.
+        across: What is counted along the axis below.
+        series: The curves' names.
+        marks, lines: Their points, and those joined; a number that is not finite has none.
+        bands: Ranges to compare them with.
+        ticks, counts: Of the axes.
+        bound: Where 1 is, and what it is called; None without a bound.
+        width, height, left, right, top, bottom: Of the drawing, and of the axes in it.
+    """
+
+    title: str
+    summary: str
+    across: str
+    series: tuple[str, ...]
+    marks: tuple[Mark, ...]
+    lines: tuple[str, ...]
+    bands: tuple[Band, ...]
+    ticks: tuple[Line, ...]
+    counts: tuple[Line, ...]
+    bound: Line | None
+    width: float = WIDTH
+    height: float = HEIGHT + 14
+    left: float = LEFT
+    right: float = WIDTH - RIGHT
+    top: float = TOP
+    bottom: float = HEIGHT - BOTTOM
+
+    @property
+    def legend(self) -> tuple[tuple[str, str], ...]:
+        """The curves and their marks, about the origin."""
+        return tuple((name, _symbol(place, "0 0")) for place, name in enumerate(self.series))
+
+
+def draw_curves(
+    title: str,
+    across: str,
+    curves: Mapping[str, Sequence[float]],
+    counts: Sequence[int],
+    *,
+    bands: Mapping[str, tuple[str, tuple[float, float]]] | None = None,
+    bound: str = "",
+) -> CurveChart:
+    """A chart of numbers over epochs or steps.
+
+    Args:
+        title: What it shows.
+        across: What ``counts`` are of.
+        curves: By name, a number for each of ``counts``.
+        counts: The epochs or steps.
+        bands: By the name of the curve that they belong to: what a band is called, and from where to where it goes.
+        bound: What 1 is called, where the numbers are shares; they are then drawn on a logarithmic axis.
+    """
+    ranges = bands or {}
+    numbers = [number for curve in curves.values() for number in curve]
+    bottom = HEIGHT - BOTTOM - 4
+    axis: Axis | LinearAxis
+    if bound:
+        axis = Axis(numbers, TOP, bottom)
+    else:
+        axis = LinearAxis([*numbers, *(end for _, ends in ranges.values() for end in ends)], TOP, bottom)
+    step = (WIDTH - LEFT - RIGHT - 16) / max(len(counts) - 1, 1)
+    # A single point stands in the middle: at the edge it would look like the beginning of something.
+    begin = LEFT + 8 if len(counts) > 1 else (LEFT + WIDTH - RIGHT) / 2
+    places = [round(begin + place * step, 1) for place in range(len(counts))]
+    marks, lines, words = [], [], []
+    for series, (name, curve) in enumerate(curves.items()):
+        drawn = [
+            (f"{x} {axis.place(number)}", count, number)
+            for x, count, number in zip(places, counts, curve, strict=True)
+            if bound or math.isfinite(number)
+        ]
+        marks += [Mark(_symbol(series, at), series, f"{name}, {across} {n}: {number:.4g}") for at, n, number in drawn]
+        joined = [at for at, _, number in drawn if not bound or 0 < number < math.inf]
+        lines.append("M" + "L".join(joined) if joined else "")
+        if bound and drawn:
+            _, count, largest = max(drawn, key=lambda point: math.inf if math.isnan(point[2]) else point[2])
+            words.append(f"{name} at most {largest:.3g}, at {across} {count}")
+        elif len(drawn) > 1:
+            words.append(f"{name} from {drawn[0][2]:.4g} to {drawn[-1][2]:.4g}")
+        elif drawn:
+            words.append(f"{name} {drawn[0][2]:.4g}")
+    every = -(-len(counts) // 10)
+    names = list(curves)
+    return CurveChart(
+        title,
+        "; ".join(words) or "nothing was measured",
+        across,
+        tuple(curves),
+        tuple(marks),
+        tuple(lines),
+        tuple(_band(axis, names.index(name), text, ends) for name, (text, ends) in ranges.items()),
+        axis.ticks,
+        tuple(Line(x, str(n)) for place, (x, n) in enumerate(zip(places, counts, strict=True)) if place % every == 0),
+        Line(axis.place(1.0), bound) if bound else None,
+    )
+
+
+def _band(axis: Axis | LinearAxis, series: int, text: str, ends: tuple[float, float]) -> Band:
+    top, bottom = axis.place(max(ends)), axis.place(min(ends))
+    # Ranges of a thousandth would be thinner than any screen shows.
+    return Band(top, round(max(bottom - top, 2.0), 1), series, text)
 
 
 SHADES = 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -14,14 +15,25 @@ from googlenet_np.files import atomic_write
 __all__ = ["check_html", "render", "shell_line", "write_page"]
 
 
-def check_html() -> None:
+def check_html(path: Path | None = None) -> None:
     """Raises unless pages can be written: to be called before the work whose result a page is to show.
 
+    Args:
+        path: Where the page is to be; None leaves the place to the writing.
+
     Raises:
-        OptionError: Jinja2 is not installed.
+        OptionError: Jinja2 is not installed, or there can be no file at ``path``.
     """
     if find_spec("jinja2") is None:
         raise OptionError("--html needs Jinja2, which is not installed (pip install 'googlenet-parity[report]').")
+    if path is None:
+        return
+    if path.is_dir():
+        raise OptionError(f"--html is '{path}', which is a folder; expected the name of a file.")
+    if not path.parent.is_dir():
+        raise OptionError(f"--html is '{path}', but there is no folder '{path.parent}' for it.")
+    if not os.access(path.parent, os.W_OK):
+        raise OptionError(f"--html is '{path}', but nothing can be written into the folder '{path.parent}'.")
 
 
 def render(template: str, **values: Any) -> str:

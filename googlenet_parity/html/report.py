@@ -1,16 +1,28 @@
-"""A run as a page."""
+"""A run, or a lockstep of training, as a page."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from googlenet_np.architecture import GOOGLENET
-from googlenet_parity.html.charts import Bars, Heat, LayerChart, draw_bars, draw_heat, draw_layers
-from googlenet_parity.html.heat import LEGEND, Cell, HeatTable, Row, heat_cell, share_text
+from googlenet_parity.bounds import FLOAT64_GATE
+from googlenet_parity.html.charts import (
+    Bars,
+    CurveChart,
+    Heat,
+    LayerChart,
+    draw_bars,
+    draw_curves,
+    draw_heat,
+    draw_layers,
+)
+from googlenet_parity.html.heat import LEGEND, Cell, HeatTable, Row, heat_cell, heat_level, share_text
 from googlenet_parity.html.network import draw_network
 from googlenet_parity.html.page import shell_line, write_page
+from googlenet_parity.html.training import named_values
 from googlenet_parity.verdict import BackendReport, CheckResult, Measurement, Report, Status, layer_of
 
 __all__ = ["write_report"]
@@ -63,7 +75,7 @@ class Failure:
 
 
 def write_report(path: Path, report: Report, arguments: Sequence[str]) -> None:
-    """Writes the page of a run.
+    """Writes the page of a run, or of a lockstep.
 
     Args:
         path: The file.
@@ -98,6 +110,11 @@ def write_report(path: Path, report: Report, arguments: Sequence[str]) -> None:
         legend=LEGEND,
         charts=tuple(_charts(labels)),
         layers=_layer_table(labels),
+        step_charts=tuple(_step_charts(report, labels)),
+        steps=_step_table(report, labels),
+        trained=_trained_table(labels),
+        settings=[(name, named_values(value)) for name, value in report.settings.items()],
+        subject="googlenet-parity train --lockstep" if report.losses else "googlenet-parity run",
         versions=[(label, ", ".join(map(" ".join, b.versions.items())) or "–") for label, b in labels.items()],
         share_text=share_text,
         command=shell_line(arguments),
@@ -126,6 +143,72 @@ def _charts(labels: Mapping[str, BackendReport]) -> Iterator[LayerChart]:
     for check, title in CHARTS.items():
         if shares := _shares(labels, check):
             yield draw_layers(title, shares)
+
+
+def _offs(report: Report, labels: Mapping[str, BackendReport]) -> dict[str, list[float]]:
+    """How far each backend's loss is from the reference's, by step; those without a loss for each are left out."""
+    return {
+        label: [loss - right for loss, right in zip(backend.losses, report.losses, strict=True)]
+        for label, backend in labels.items()
+        if report.losses and len(backend.losses) == len(report.losses)
+    }
+
+
+def _allowed(report: Report) -> Sequence[float]:
+    """How far each loss may be off: in float64 by the check's gate, in float32 by where rounding may take it."""
+    return report.loss_floor or [FLOAT64_GATE * max(map(abs, report.losses))] * len(report.losses)
+
+
+def _share(off: float, allowed: float) -> float:
+    if not abs(off) < math.inf:
+        return math.inf
+    if not allowed:
+        return math.inf if off else 0.0
+    return abs(off) / allowed
+
+
+def _step_charts(report: Report, labels: Mapping[str, BackendReport]) -> Iterator[CurveChart]:
+    if not report.losses:
+        return
+    steps = range(1, len(report.losses) + 1)
+    offs = _offs(report, labels)
+    losses = {"reference, float64": report.losses, **{label: labels[label].losses for label in offs}}
+    yield draw_curves("Loss before each step", "step", losses, steps)
+    allowed = _allowed(report)
+    shares = {label: [_share(*pair) for pair in zip(off, allowed, strict=True)] for label, off in offs.items()}
+    title = "How far each loss is from the reference's, as a share of what "
+    what = ("rounding may do, not judged", "rounding may do") if report.loss_floor else ("is allowed", "the gate")
+    # As in the chart beside it, the first mark and colour are the reference's.
+    yield draw_curves(
+        title + what[0], "step", {"reference, float64": [0.0] * len(steps), **shares}, steps, bound=what[1]
+    )
+
+
+def _step_table(report: Report, labels: Mapping[str, BackendReport]) -> HeatTable:
+    offs = _offs(report, labels)
+    floor = bool(report.loss_floor)
+    rows = []
+    for place, (loss, allowed) in enumerate(zip(report.losses, _allowed(report) if report.losses else (), strict=True)):
+        cells = [Cell(f"{loss:.6f}"), Cell(f"{allowed:.1e}")]
+        for off in offs.values():
+            share = _share(off[place], allowed)
+            level = "" if floor else heat_level(share)
+            cells.append(Cell(f"{off[place]:+.1e}", level, f"{share_text(share)} of that"))
+        rows.append(Row.of(str(place + 1), cells))
+    columns = ("the reference's loss", "float32 may take it" if floor else "may be off by", *offs)
+    caption = "The float64 reference's loss before each step, and how far each backend's is from it."
+    return HeatTable(caption, "step", columns, tuple(rows))
+
+
+def _trained_table(labels: Mapping[str, BackendReport]) -> HeatTable:
+    """A row for each tensor of a float64 training: losses, weights and momenta."""
+    found = {label: backend.find("training float64") for label, backend in labels.items()}
+    shares = {label: {m.name: m.share for m in check.measurements} for label, check in found.items() if check}
+    shares = {label: by_name for label, by_name in shares.items() if by_name}
+    names = dict.fromkeys(name for by_name in shares.values() for name in by_name)
+    rows = tuple(Row.of(name, (heat_cell(by_name.get(name)) for by_name in shares.values())) for name in names)
+    caption = "The largest error of the losses, weights and momenta, as a share of what is allowed; above 1 fails."
+    return HeatTable(caption, "tensor", tuple(shares), rows)
 
 
 def _check_table(labels: Mapping[str, BackendReport]) -> HeatTable:
