@@ -125,7 +125,7 @@ def run(
     )
     subjects = choose(backend or (), python or ())
     if html:
-        check_html()
+        check_html(html)
     console = Console()
     try:
         with terminal.progress(Console(stderr=True), [subject.name for subject in subjects]) as listener:

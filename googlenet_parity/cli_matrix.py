@@ -68,7 +68,7 @@ def matrix(
     from googlenet_parity.matrix import run_matrix
 
     if html:
-        check_html()
+        check_html(html)
     chosen = _entries(entries or [], file, python)
     try:
         folder = cache or cache_folder() / "environments"

@@ -135,7 +135,7 @@ def compare(
     if require not in REQUIREMENTS:
         raise OptionError(f"--require is {require!r}; expected {' or '.join(REQUIREMENTS)}.")
     if html:
-        check_html()
+        check_html(html)
     given = Options(seed or 0, image_size, None, None, batch_size, images, weights, (dtype or "float32",))
     traces: dict[str, Trace] = {name: open_trace(name) for name in (first, second) if _is_file(name)}
     if traces:

@@ -117,7 +117,7 @@ def training(name: str) -> AbstractContextManager[Any]:
 
 @each_framework
 def test_graph_and_eager(name: str) -> None:
-    """The plain graph of the network gives eager's bits; TensorFlow may fuse in it, and then they differ by rounding."""
+    """A plain graph gives the bits of eager calls; TensorFlow may fuse in it, and then they differ by rounding."""
     load(name)
     images, _ = batch()
     package = import_module(f"googlenet_{name}")

@@ -15,25 +15,27 @@ from googlenet_np.files import atomic_write
 __all__ = ["check_html", "render", "shell_line", "write_page"]
 
 
-def check_html(path: Path | None = None) -> None:
+def check_html(path: Path) -> None:
     """Raises unless pages can be written: to be called before the work whose result a page is to show.
 
     Args:
-        path: Where the page is to be; None leaves the place to the writing.
+        path: Where the page is to be.
 
     Raises:
         OptionError: Jinja2 is not installed, or there can be no file at ``path``.
     """
-    if find_spec("jinja2") is None:
-        raise OptionError("--html needs Jinja2, which is not installed (pip install 'googlenet-parity[report]').")
-    if path is None:
-        return
+    _check_jinja()
     if path.is_dir():
         raise OptionError(f"--html is '{path}', which is a folder; expected the name of a file.")
     if not path.parent.is_dir():
         raise OptionError(f"--html is '{path}', but there is no folder '{path.parent}' for it.")
     if not os.access(path.parent, os.W_OK):
         raise OptionError(f"--html is '{path}', but nothing can be written into the folder '{path.parent}'.")
+
+
+def _check_jinja() -> None:
+    if find_spec("jinja2") is None:
+        raise OptionError("--html needs Jinja2, which is not installed (pip install 'googlenet-parity[report]').")
 
 
 def render(template: str, **values: Any) -> str:
@@ -65,7 +67,7 @@ def write_page(path: Path, template: str, **values: Any) -> None:
         OptionError: Jinja2 is not installed.
         FileError: The file cannot be written.
     """
-    check_html()
+    _check_jinja()
     # A path on the command line may hold bytes that are no text.
     content = render(template, **values).encode(errors="replace")
     with atomic_write(path) as file:
