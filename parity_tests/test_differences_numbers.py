@@ -281,7 +281,7 @@ def pooled(name: str, windows: Array) -> Array:
 @pytest.mark.parametrize("name", BACKENDS)
 def test_nan(name: str, dtype: str) -> None:
     """PyTorch's max-pool hands NaN on; the others drop it, and give the smallest number where there is nothing else."""
-    desired = [NAN] * 4 if name == "torch" else [2, 2, 2, np.finfo(dtype).min]
+    desired: list[float] = [NAN] * 4 if name == "torch" else [2, 2, 2, float(np.finfo(dtype).min)]
     np.testing.assert_array_equal(pooled(name, WINDOWS.astype(dtype)), desired)
 
 

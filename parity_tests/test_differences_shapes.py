@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -201,12 +202,12 @@ def test_shape_inference(name: str) -> None:
 @pytest.mark.parametrize("name", BACKENDS)
 def test_parameter_names(name: str) -> None:
     """In PyTorch the path, the same in each model; in Keras and Gluon a counted name of the model is in front."""
-    listed = {
+    listed: dict[str, Callable[[Any], list[str]]] = {
         "torch": lambda model: list(model.state_dict()),
         "tf": lambda model: [variable.path for variable in model.weights],
         "mx": lambda model: list(model.collect_params()),
-    }[name]
-    first, second = (listed(package(name).GoogLeNet()) for _ in range(2))
+    }
+    first, second = (listed[name](package(name).GoogLeNet()) for _ in range(2))
     canonical = list(GOOGLENET.parameter_shapes())
     assert len(first) == len(second) == len(canonical)
     if name == "torch":

@@ -58,19 +58,19 @@ def offer_notebook(app: Any, doctree: Any) -> None:
 
 def put_cells_in_tabs(app: Any, doctree: Any) -> None:
     """Cells in a row that have tags of ``TABS`` become one tab set, as sphinx-design's directives would make it."""
-    previous, tab_set = None, None
+    tab_set: Any = None
     for cell in [node for node in doctree.findall(nodes.container) if node.get("nb_element") == "cell_code"]:
         tag = next((tag for tag in TABS if f"tag_{tag}" in cell["classes"]), None)
+        parent: Any = cell.parent
         if tag is None:
-            previous = tab_set = None
             continue
-        if tab_set is None or previous is not cell.parent or cell.parent.index(cell) != cell.parent.index(tab_set) + 1:
+        place = parent.index(cell)
+        if place == 0 or parent[place - 1] is not tab_set:
             tab_set = create_component("tab-set", classes=["sd-tab-set"])
-            cell.parent.insert(cell.parent.index(cell), tab_set)
-        previous = cell.parent
+            parent.insert(place, tab_set)
+        parent.remove(cell)
         label = nodes.rubric("", TABS[tag], classes=["sd-tab-label"])
         label["sync_group"], label["sync_id"] = "framework", tag.removeprefix("tab-")
-        cell.parent.remove(cell)
         content = create_component("tab-content", classes=["sd-tab-content"], children=[cell])
         tab_set += create_component("tab-item", classes=["sd-tab-item"], children=[label, content])
 
