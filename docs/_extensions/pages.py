@@ -14,6 +14,7 @@ from plain_markdown import UnknownDirectiveError, plain
 from sphinx import addnodes
 from sphinx.directives.code import LiteralIncludeReader
 from sphinx.util import logging
+from sphinx_design.shared import create_component
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +25,14 @@ NEEDS = (
 SITE_ONLY = "site-only"
 """The tag of cells that make sense on the site alone."""
 
+TABS = {"tab-torch": "PyTorch", "tab-tf": "TensorFlow", "tab-mx": "MXNet"}
+"""Tags of cells that stand in a tab each, where they follow each other. MyST-NB runs no cell inside of a directive, so
+the source has them in a row, as the notebook does."""
+
 
 def setup(app: Any) -> dict[str, Any]:
     app.connect("doctree-read", offer_notebook)
+    app.connect("doctree-read", put_cells_in_tabs)
     app.connect("doctree-resolved", open_pages)
     app.connect("html-page-context", level_captions, priority=900)  # behind the theme's own
     app.connect("build-finished", write_notebooks)
@@ -47,6 +53,25 @@ def offer_notebook(app: Any, doctree: Any) -> None:
     link = nodes.raw("", f'<a href="{file}" download>Download this page as a notebook</a>', format="html")
     title = next(iter(doctree.findall(nodes.title)))
     title.parent.insert(title.parent.index(title) + 1, nodes.paragraph("", "", link, classes=["notebook"]))
+
+
+def put_cells_in_tabs(app: Any, doctree: Any) -> None:
+    """Cells in a row that have tags of ``TABS`` become one tab set, as sphinx-design's directives would make it."""
+    tab_set: Any = None
+    for cell in [node for node in doctree.findall(nodes.container) if node.get("nb_element") == "cell_code"]:
+        tag = next((tag for tag in TABS if f"tag_{tag}" in cell["classes"]), None)
+        parent: Any = cell.parent
+        if tag is None:
+            continue
+        place = parent.index(cell)
+        if place == 0 or parent[place - 1] is not tab_set:
+            tab_set = create_component("tab-set", classes=["sd-tab-set"])
+            parent.insert(place, tab_set)
+        parent.remove(cell)
+        label = nodes.rubric("", TABS[tag], classes=["sd-tab-label"])
+        label["sync_group"], label["sync_id"] = "framework", tag.removeprefix("tab-")
+        content = create_component("tab-content", classes=["sd-tab-content"], children=[cell])
+        tab_set += create_component("tab-item", classes=["sd-tab-item"], children=[label, content])
 
 
 def open_pages(app: Any, doctree: Any, docname: str) -> None:
