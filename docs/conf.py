@@ -26,6 +26,7 @@ os.environ["IPYTHONDIR"] = str(BUILD / "ipython")
 os.environ["JUPYTER_RUNTIME_DIR"] = str(BUILD / "jupyter")
 os.environ["MPLCONFIGDIR"] = str(BUILD / "matplotlib")
 os.environ["GOOGLENET_SITE_FILES"] = str(BUILD / "site")  # for cells whose files a page links to
+os.environ["GOOGLENET_RESULTS"] = str(DOCS / "results")  # cells run in a folder of their own
 profile = BUILD / "ipython" / "profile_default"
 profile.mkdir(parents=True, exist_ok=True)
 (profile / "ipython_kernel_config.py").write_text(
