@@ -116,7 +116,7 @@ def _is_block(name: str) -> bool:
 
 
 def _small() -> Iterator[Layer]:
-    """For 28 x 28: the first stage neither strides nor pools, so the blocks see 14, 7 and 4 pixels instead of 4, 2, 1."""
+    """For 28 x 28: the first stage neither strides nor pools; the blocks see 14, 7 and 4 pixels a side, not 4, 2, 1."""
     for layer in GOOGLENET:
         if layer.name == "b1.conv":
             yield Conv2d("b1.conv", (IMAGES,), 64, kernel_size=3, padding=1)
