@@ -92,6 +92,29 @@ def test_a_variant_has_the_weights_of_its_blocks() -> None:
     assert found == extra
 
 
+@pytest.mark.parametrize("name", variants.VARIANTS)
+def test_a_variant_of_mxnet_hybridizes(name: str) -> None:
+    load("mx")
+    module = import_module("variants_mx")
+    images = np.random.default_rng(1).standard_normal((2, 1, 28, 32))
+    model = module.with_weights(name, variants.init_weights(variants.VARIANTS[name], 0))
+    before = module.outputs(model, images)
+    model.hybridize()
+    assert_close(module.outputs(model, images), before)
+
+
+@pytest.mark.parametrize("name", variants.VARIANTS)
+def test_a_variant_of_tensorflow_is_a_keras_model(name: str) -> None:
+    load("tf")
+    import tensorflow as tf
+
+    model = getattr(import_module("variants_tf"), name)()
+    before = model.get_weights()
+    model.compile("sgd", tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(np.random.default_rng(1).random((2, 28, 32, 1), np.float32), np.array([3, 7]), verbose=0)
+    assert all((was != now).any() for was, now in zip(before, model.get_weights(), strict=True) if was.ndim > 1)
+
+
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
 def test_label_smoothing(framework: str, implementation: Any, label_smoothing: float) -> None:
     random = np.random.default_rng(2)
