@@ -19,6 +19,8 @@ sys.path.insert(0, str(DOCS / "_extensions"))
 
 # What cells and commands in them find. They inherit it from here, so that a page needs no cell for it.
 os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+EXERCISES = str(DOCS.parent / "examples" / "exercises")
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (EXERCISES, os.environ.get("PYTHONPATH"))))
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # TensorFlow greets and tells of GPUs that are not there
 os.environ["COLUMNS"] = "100"  # of tables that commands print
 # IPython and Matplotlib keep settings and caches in the user's home, which are to decide nothing here.

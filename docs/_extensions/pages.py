@@ -22,6 +22,9 @@ NEEDS = (
     "This page of the site of googlenet-parity as a notebook. It needs the packages and a kernel: "
     "`pip install 'googlenet-parity[all]' ipykernel`."
 )
+FILES = "notebook_files"
+"""In a page's front matter: modules that its cells import, which no package brings; its notebook writes them itself."""
+
 SITE_ONLY = "site-only"
 """The tag of cells that make sense on the site alone."""
 
@@ -105,8 +108,12 @@ def write_notebooks(app: Any, exception: Exception | None) -> None:
 
 def write_notebook(app: Any, docname: str) -> None:
     source = nbformat.read(Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb", as_version=4)
-    include = includer(Path(app.env.doc2path(docname)).parent, app.config)
+    folder = Path(app.env.doc2path(docname)).parent
+    include = includer(folder, app.config)
     cells = [nbformat.v4.new_markdown_cell(NEEDS)]
+    for name in app.env.metadata[docname].get(FILES, "").split():
+        text = (folder / name).read_text(encoding="utf-8")
+        cells.append(nbformat.v4.new_code_cell(f"%%writefile {basename(name)}\n{text}"))
     for cell in source.cells:
         if cell.cell_type == "code" and SITE_ONLY not in cell.metadata.get("tags", ()):
             cells.append(nbformat.v4.new_code_cell(cell.source))
