@@ -278,7 +278,7 @@ def test_the_others_are_timed_all_the_same(found: tuple[Benchmark, list[Calls]],
 def test_a_run_says_where_and_how_it_was(found: tuple[Benchmark, list[Calls]]) -> None:
     assert found[0].environment["load"] >= 0
     assert found[0].environment["numpy"] == np.__version__
-    assert found[0].options == {"rounds": 2, "threads": 1, "seconds": 0.0, "settle": 0.0, "timeout": 600.0}
+    assert found[0].options == {"rounds": 2, "threads": 1, "seconds": 0.0, "settle": 0.0, "timeout": 600.0, "ways": ()}
     assert found[0].limit is not None
     assert found[0].exit_code == 1, "there are wrong answers"
 
