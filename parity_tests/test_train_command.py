@@ -476,6 +476,8 @@ def halted(data: Path, folder: Path, name: str) -> subprocess.Popen[str]:
     code = (
         "import sys, time\n"
         "from pathlib import Path\n"
+        "from googlenet_parity.kernels import import_numpy\n"
+        "import_numpy()\n"  # as the command does: other kernels, other bits
         "from googlenet_np import batches\n"
         "from googlenet_parity import cli, training\n"
         "right = training.Run._train_epoch\n"
