@@ -248,8 +248,8 @@ def _gradients(
         return loss, by_weights
 
     # What perturbs may draw random numbers, in the order in which it is called.
-    most = None if perturb is None else 1
-    (loss, by_weights), *others = share_out(work, len(images), _at_once(weights, images), most=most)
+    alone = perturb is not None
+    (loss, by_weights), *others = share_out(work, len(images), _at_once(weights, images), alone=alone)
     for further_loss, further in others:
         loss += further_loss
         for name, gradient in further.items():

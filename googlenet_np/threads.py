@@ -21,21 +21,21 @@ _taken = threading.Lock()
 """Held by whoever has taken BLAS's threads: how many it may use is one number for the whole process."""
 
 
-def share_out(work: Callable[[Iterator[slice]], T], count: int, at_once: int, *, most: int | None = None) -> list[T]:
+def share_out(work: Callable[[Iterator[slice]], T], count: int, at_once: int, *, alone: bool = False) -> list[T]:
     """Shares ``count`` images out among as many threads as BLAS may use, which then uses one in each.
 
     Args:
         work: Is given the chunks of its share, one after the other.
         count: How many images there are.
         at_once: How many of them memory has room for; a chunk is no larger than a thread's part of that.
-        most: Threads; None for no limit of its own. With one, ``work`` is called here, and BLAS is left alone.
+        alone: In this thread, as one share; BLAS keeps its own threads.
 
     Returns:
         What ``work`` gave for each share, in the images' order. Which image is in which chunk, and so every bit of the
         result, depends on ``count``, ``at_once`` and the number of threads, and on no race between them.
     """
-    with nullcontext(1) if most == 1 else _blas_threads() as allowed:
-        threads = max(1, min(allowed, count, at_once, most or allowed))
+    with nullcontext(1) if alone else _blas_threads() as allowed:
+        threads = max(1, min(allowed, count, at_once))
         shares = [slice(count * k // threads, count * (k + 1) // threads) for k in range(threads)]
         stopped = threading.Event()
         errors = np.geterr()  # each thread has its own

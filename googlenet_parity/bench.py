@@ -33,8 +33,7 @@ from googlenet_parity.client import THREAD_VARIABLES, AbilityError, BackendError
 from googlenet_parity.engines import ENGINES, PROCESSOR
 from googlenet_parity.environment import full_environment
 from googlenet_parity.ground_truth import GroundTruth
-from googlenet_parity.kernels import VARIABLE as KERNELS_VARIABLE
-from googlenet_parity.kernels import openblas_kernels
+from googlenet_parity.kernels import kernel_variables
 from googlenet_parity.measure import malformed, measure_limit
 from googlenet_parity.registry import Subject, choose
 from googlenet_parity.timings import Benchmark, Measured, Setting, Timing, multiplication_flops
@@ -397,7 +396,8 @@ class _Bench:
             variables={
                 **dict.fromkeys(THREAD_VARIABLES, str(self._plan.threads)),
                 "TMPDIR": temporary,
-                **(_best_kernels() if subject.target == PROCESSOR.target else {}),
+                # An OpenBLAS that does not know this processor would show less than it can do.
+                **(kernel_variables() if subject.target == PROCESSOR.target else {}),
             },
         )
         stack.callback(worker.close)
@@ -414,12 +414,6 @@ class _Bench:
     def _tell(self, step: str) -> None:
         self._listener(self._done, self._total, step)
         self._done += 1
-
-
-def _best_kernels() -> dict[str, str]:
-    """For the process that shows what this processor can do: an OpenBLAS that does not know it would show less."""
-    kernels = openblas_kernels()
-    return {} if kernels is None or KERNELS_VARIABLE in os.environ else {KERNELS_VARIABLE: kernels}
 
 
 def _not_timed(timing: Timing, error: BackendError) -> Timing:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from googlenet_parity.processor import LISTED, about_processor
 
-__all__ = ["VARIABLE", "import_numpy", "openblas_kernels"]
+__all__ = ["VARIABLE", "import_numpy", "kernel_variables", "openblas_kernels"]
 
 VARIABLE = "OPENBLAS_CORETYPE"
 """By which OpenBLAS is told; it reads it when it is loaded, and never again."""
@@ -34,16 +34,21 @@ def openblas_kernels(processors: Path = LISTED) -> str | None:
     return next((name for name, needed in NEEDS.items() if needed <= found), None)
 
 
+def kernel_variables() -> dict[str, str]:
+    """What tells OpenBLAS of the best kernels; nothing, where the caller's environment has chosen or none is better."""
+    kernels = openblas_kernels()
+    return {} if kernels is None or VARIABLE in os.environ else {VARIABLE: kernels}
+
+
 def import_numpy() -> None:
     """Imports NumPy with the best kernels, unless the caller's environment has chosen or NumPy is there already.
 
     The variable is gone again afterwards: a framework that brings an OpenBLAS of its own runs as it does elsewhere.
     """
-    kernels = openblas_kernels()
-    if kernels is None or VARIABLE in os.environ:
-        return
-    os.environ[VARIABLE] = kernels
+    variables = kernel_variables()
+    os.environ.update(variables)
     try:
         import numpy  # noqa: F401
     finally:
-        del os.environ[VARIABLE]
+        for variable in variables:
+            del os.environ[variable]

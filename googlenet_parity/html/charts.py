@@ -20,6 +20,7 @@ __all__ = [
     "LayerChart",
     "Line",
     "Mark",
+    "PointChart",
     "Scale",
     "Shade",
     "draw_bars",
@@ -106,18 +107,17 @@ class Mark:
     note: str
 
 
-@dataclass(frozen=True)
-class LayerChart:
-    """A number for each layer and each backend, on a logarithmic axis.
+@dataclass(frozen=True, kw_only=True)
+class PointChart:
+    """Points of several series, joined, on an axis at the left.
 
     Attributes:
         title: What it shows.
-        summary: The same in words: the largest number of each backend.
-        series: The backends.
+        summary: The same in words.
+        series: The names of what is drawn.
         marks: The points.
-        lines: For each backend, its points joined; those at zero and at infinity would be mere spikes.
-        ticks, groups: Of the axes.
-        bound: Where 1 is.
+        lines: For each series, its points joined.
+        ticks: Of the axis at the left.
         width, height, left, right, top, bottom: Of the drawing, and of the axes in it.
     """
 
@@ -127,8 +127,6 @@ class LayerChart:
     marks: tuple[Mark, ...]
     lines: tuple[str, ...]
     ticks: tuple[Line, ...]
-    groups: tuple[Line, ...]
-    bound: float
     width: float = WIDTH
     height: float = HEIGHT
     left: float = LEFT
@@ -138,8 +136,21 @@ class LayerChart:
 
     @property
     def legend(self) -> tuple[tuple[str, str], ...]:
-        """The backends and their marks, about the origin."""
+        """The series and their marks, about the origin."""
         return tuple((name, _symbol(place, "0 0")) for place, name in enumerate(self.series))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerChart(PointChart):
+    """A number for each layer and each backend, on a logarithmic axis; points at zero and at infinity are not joined.
+
+    Attributes:
+        groups: Of the axis below.
+        bound: Where 1 is.
+    """
+
+    groups: tuple[Line, ...]
+    bound: float
 
 
 def _symbol(series: int, point: str) -> str:
@@ -168,14 +179,14 @@ def draw_layers(title: str, shares: Mapping[str, Mapping[str, float]]) -> LayerC
             largest = max(points, key=lambda name: found[name])
             words.append(f"{backend} at most {share_text(found[largest])}, in {largest}")
     return LayerChart(
-        title,
-        "; ".join(words) or "nothing was measured",
-        tuple(shares),
-        tuple(marks),
-        tuple(lines),
-        axis.ticks,
-        tuple(_groups(across)),
-        axis.place(1.0),
+        title=title,
+        summary="; ".join(words) or "nothing was measured",
+        series=tuple(shares),
+        marks=tuple(marks),
+        lines=tuple(lines),
+        ticks=axis.ticks,
+        groups=tuple(_groups(across)),
+        bound=axis.place(1.0),
     )
 
 
@@ -234,43 +245,22 @@ class Band:
     text: str
 
 
-@dataclass(frozen=True)
-class CurveChart:
-    """Numbers over epochs or steps.
+@dataclass(frozen=True, kw_only=True)
+class CurveChart(PointChart):
+    """Numbers over epochs or steps; one that is not finite has no point.
 
     Attributes:
-        title: What it shows.
-        summary: The same in words: where each curve begins and ends.
         across: What is counted along the axis below.
-        series: The curves' names.
-        marks, lines: Their points, and those joined; a number that is not finite has none.
-        bands: Ranges to compare them with.
-        ticks, counts: Of the axes.
+        bands: Ranges to compare the curves with.
+        counts: Of the axis below.
         bound: Where 1 is, and what it is called; None without a bound.
-        width, height, left, right, top, bottom: Of the drawing, and of the axes in it.
     """
 
-    title: str
-    summary: str
     across: str
-    series: tuple[str, ...]
-    marks: tuple[Mark, ...]
-    lines: tuple[str, ...]
     bands: tuple[Band, ...]
-    ticks: tuple[Line, ...]
     counts: tuple[Line, ...]
     bound: Line | None
-    width: float = WIDTH
     height: float = HEIGHT + 14
-    left: float = LEFT
-    right: float = WIDTH - RIGHT
-    top: float = TOP
-    bottom: float = HEIGHT - BOTTOM
-
-    @property
-    def legend(self) -> tuple[tuple[str, str], ...]:
-        """The curves and their marks, about the origin."""
-        return tuple((name, _symbol(place, "0 0")) for place, name in enumerate(self.series))
 
 
 def draw_curves(
@@ -323,17 +313,18 @@ def draw_curves(
             words.append(f"{name} {drawn[0][2]:.4g}")
     every = -(-len(counts) // 10)
     names = list(curves)
+    shown = [pair for place, pair in enumerate(zip(places, counts, strict=True)) if place % every == 0]
     return CurveChart(
-        title,
-        "; ".join(words) or "nothing was measured",
-        across,
-        tuple(curves),
-        tuple(marks),
-        tuple(lines),
-        tuple(_band(axis, names.index(name), text, ends) for name, (text, ends) in ranges.items()),
-        axis.ticks,
-        tuple(Line(x, str(n)) for place, (x, n) in enumerate(zip(places, counts, strict=True)) if place % every == 0),
-        Line(axis.place(1.0), bound) if bound else None,
+        title=title,
+        summary="; ".join(words) or "nothing was measured",
+        series=tuple(curves),
+        marks=tuple(marks),
+        lines=tuple(lines),
+        ticks=axis.ticks,
+        across=across,
+        bands=tuple(_band(axis, names.index(name), text, ends) for name, (text, ends) in ranges.items()),
+        counts=tuple(Line(x, str(n)) for x, n in shown),
+        bound=Line(axis.place(1.0), bound) if bound else None,
     )
 
 
