@@ -12,12 +12,13 @@ import os
 import re
 from importlib import import_module, metadata
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
 from googlenet_np.backend import Backend
 
-__all__ = ["BACKENDS", "VARIABLE", "installed_versions", "load", "require", "required"]
+__all__ = ["BACKENDS", "VARIABLE", "framework", "installed_versions", "load", "package", "require", "required"]
 
 FRAMEWORKS = {"torch": "torch", "tf": "tensorflow", "mx": "mxnet"}
 """Backend to the module of its framework."""
@@ -60,6 +61,18 @@ def load(name: str) -> Backend:
         pytest.fail(f"The backend {name!r} is installed and cannot be imported: {error}.", pytrace=False)
     backend: Backend = module.Backend()
     return backend
+
+
+def package(name: str) -> Any:
+    """``googlenet_torch``, ``googlenet_tf`` or ``googlenet_mx``; or a skip or a failure, as :func:`require` decides."""
+    require(name)
+    return import_module(f"googlenet_{name}")
+
+
+def framework(name: str) -> Any:
+    """The framework itself; or a skip or a failure, as :func:`require` decides."""
+    package(name)  # that of MXNet makes MXNet importable
+    return import_module(FRAMEWORKS[name])
 
 
 def installed_versions() -> dict[str, str]:

@@ -6,7 +6,6 @@ import pickle
 import resource
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,7 +29,7 @@ from googlenet_np.module_trees import (
 )
 from googlenet_np.reference import forward
 from googlenet_np.weights import init_weights, load_weights, save_weights
-from parity_tests.backends import require
+from parity_tests.backends import package
 
 Array = npt.NDArray[Any]
 Weights = dict[str, Array]
@@ -44,11 +43,6 @@ def file_format(request: pytest.FixtureRequest) -> tuple[ModuleType, str]:
     """A package, its framework imported, and the ending of one of its files."""
     name, suffix = request.param
     return package(name), suffix
-
-
-def package(name: str) -> ModuleType:
-    require(name)
-    return import_module(f"googlenet_{name}")
 
 
 def make_weights(dtype: str = "float32") -> Weights:

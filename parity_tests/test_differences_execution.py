@@ -15,7 +15,7 @@ import pytest
 from googlenet_np import forward, gradients, init_weights, layout, reference, sample_images
 from googlenet_np.architecture import Conv2d, Layer
 from googlenet_np.backend import Gradients
-from parity_tests.backends import BACKENDS, load, require
+from parity_tests.backends import BACKENDS, load, package, require
 
 Array = npt.NDArray[Any]
 
@@ -118,11 +118,10 @@ def training(name: str) -> AbstractContextManager[Any]:
 @each_framework
 def test_graph_and_eager(name: str) -> None:
     """A plain graph gives the bits of eager calls; TensorFlow may fuse in it, and then they differ by rounding."""
-    load(name)
+    own = package(name)
     images, _ = batch()
-    package = import_module(f"googlenet_{name}")
-    model = package.GoogLeNet()
-    package.import_weights(model, init_weights(0))
+    model = own.GoogLeNet()
+    own.import_weights(model, init_weights(0))
     eager, graph = both(name, model, images)
     assert eager.any()
     if name == "tf":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 from googlenet_np import GOOGLENET, forward, init_weights, layout, sample_images
 from googlenet_np.backend import OptimizerState
 from googlenet_np.operations import max_pool2d, max_pool2d_backward, softmax_cross_entropy
-from parity_tests.backends import BACKENDS, require
+from parity_tests.backends import BACKENDS, package
 
 Array = npt.NDArray[Any]
 
@@ -21,12 +20,6 @@ LOGITS = np.array([[2.0, 0.5, -1.0], [0.0, 0.0, 3.0]], np.float32)
 LABELS = np.array([0, 1])
 
 each_framework = pytest.mark.parametrize("name", BACKENDS)
-
-
-def package(name: str) -> Any:
-    """The framework's package of this project, or a skip that names what is missing."""
-    require(name)
-    return import_module(f"googlenet_{name}")
 
 
 def default_model(name: str) -> Any:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ import pytest
 from googlenet_np import GOOGLENET, ImagesError, WeightsError, init_weights, layout, sample_images
 from googlenet_parity.ground_truth import GroundTruth
 from googlenet_parity.precisions import PRECISIONS, Precision
-from parity_tests.backends import BACKENDS, load, require
+from parity_tests.backends import BACKENDS, framework, load, package, require
 
 Array = npt.NDArray[Any]
 
@@ -27,12 +26,6 @@ NAN = float("nan")
 IMAGES, LABELS = sample_images(2)
 WINDOWS = np.array([[NAN, 1, 2], [1, NAN, 2], [1, 2, NAN], [NAN, NAN, NAN]], np.float32)
 """Of three pixels, with their NaN first, in the middle, last, and everywhere."""
-
-
-def framework(name: str) -> Any:
-    require(name)
-    import_module(f"googlenet_{name}")  # that of MXNet makes MXNet importable
-    return import_module({"torch": "torch", "tf": "tensorflow", "mx": "mxnet"}[name])
 
 
 def keras_3() -> Any:
@@ -303,11 +296,11 @@ def test_nan_in_relu(name: str, dtype: str) -> None:
 
 @pytest.mark.parametrize(("name", "arrives"), [("torch", True), ("tf", True), ("mx", False)])
 def test_nan_in_the_network(name: str, arrives: bool) -> None:
-    library, package = framework(name), import_module(f"googlenet_{name}")
+    library, own = framework(name), package(name)
     broken = IMAGES.copy()
     broken[0, 0, 40, 40] = NAN
-    model = package.GoogLeNet()
-    package.import_weights(model, init_weights(0))
+    model = own.GoogLeNet()
+    own.import_weights(model, init_weights(0))
     match name:
         case "torch":
             logits = model(library.from_numpy(broken)).detach().numpy()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 from collections import Counter
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +22,9 @@ from googlenet_np import (
     sample_images,
     save_weights,
 )
-from parity_tests.backends import BACKENDS, require
+from parity_tests.backends import BACKENDS, framework, package
 
 Array = npt.NDArray[Any]
-
-
-def package(name: str) -> Any:
-    """``googlenet_torch``, ``googlenet_tf`` or ``googlenet_mx``, with its framework; or a skip."""
-    require(name)
-    return import_module(f"googlenet_{name}")
-
-
-def framework(name: str) -> Any:
-    package(name)  # that of MXNet makes MXNet importable
-    return import_module({"torch": "torch", "tf": "tensorflow", "mx": "mxnet"}[name])
 
 
 def windows(name: str, width: int) -> list[float]:
