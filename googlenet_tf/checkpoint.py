@@ -33,6 +33,9 @@ Array = npt.NDArray[Any]
 
 SUFFIXES = (".keras", ".weights.h5")
 
+ZIP = b"PK"
+"""What a ``.keras`` file begins with."""
+
 CONTAINERS = ("layers", "row")
 """Groups of a Keras file that only hold layers: a model's, and those of this project's ``Stage``."""
 
@@ -72,7 +75,7 @@ def read_tensors(path: str | os.PathLike[str]) -> StoredTensors:
     content = read_file(path)
     version: Any = None
     try:
-        if zipfile.is_zipfile(io.BytesIO(content)):
+        if content.startswith(ZIP):  # even if it is cut short: HDF5 would find its own beginning in the midst of it
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 content = archive.read("model.weights.h5")
                 version = _version(archive)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import numpy.typing as npt
 import torch
 from torch import Tensor, distributed, nn
 
 from googlenet_np.backend import Batch, Hyperparameters, Listener, OptimizerState, Step
 
 __all__ = ["Training"]
+
+Array = npt.NDArray[Any]
 
 
 class Training:
@@ -47,20 +51,25 @@ class Training:
         """One step for each batch of images (N, C, H, W), in the model's dtype, and labels (N,)."""
         self.model.train()
         for images, labels in batches:
-            x = torch.from_numpy(images).to(memory_format=torch.channels_last)
-            y = torch.from_numpy(labels)
-            logits = self._logits(x)
-            loss = self.loss(logits, y)
-            right = (logits.argmax(dim=1) == y).sum().item()
-            if self.processes > 1:
-                loss, step = self._joint(loss, right, len(y))
-            else:
-                step = Step(loss.item(), right / len(y), len(y))
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
+            with _repeatable(len(labels)):
+                step = self._step(images, labels)
             if listener:
                 listener(step)
+
+    def _step(self, images: Array, labels: Array) -> Step:
+        x = torch.from_numpy(images).to(memory_format=torch.channels_last)
+        y = torch.from_numpy(labels)
+        logits = self._logits(x)
+        loss = self.loss(logits, y)
+        right = (logits.argmax(dim=1) == y).sum().item()
+        if self.processes > 1:
+            loss, step = self._joint(loss, right, len(y))
+        else:
+            step = Step(loss.item(), right / len(y), len(y))
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return step
 
     def _logits(self, x: Tensor) -> Tensor:
         with torch.autocast("cpu", self.autocast, enabled=self.autocast is not None):
@@ -101,3 +110,20 @@ class Training:
 
     def _buffer(self, parameter: nn.Parameter) -> Any:
         return self.optimizer.state.get(parameter, {}).get("momentum_buffer")
+
+
+@contextmanager
+def _repeatable(images: int) -> Iterator[None]:
+    """A step on a single image, by one thread.
+
+    Small convolutions of one image go to MKL and not to oneDNN, and MKL adds up what its threads have summed in the
+    order in which they are ready, so that two steps from the same weights would end in different bits.
+    """
+    threads = torch.get_num_threads()
+    if images == 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if images == 1:
+            torch.set_num_threads(threads)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import resource
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -301,6 +302,24 @@ def test_a_file_cut_short(size: int, file_format: tuple[ModuleType, str], weight
     with pytest.raises(FileError, match=r"net.* is no") as caught:
         framework.load_checkpoint(path)
     assert str(caught.value).count("\n") == 0
+
+
+@pytest.mark.parametrize("start", [512, 1024])
+def test_a_keras_archive_cut_short_where_hdf5_finds_its_beginning(start: int, weights: Weights, tmp_path: Path) -> None:
+    """HDF5 looks for its signature at 0, 512, 1024 …, and in an archive the weights may happen to begin there."""
+    googlenet_tf = package("tf")
+    googlenet_tf.save_checkpoint(tmp_path / "net.weights.h5", weights)
+    path = tmp_path / "net.keras"
+    heads = 30 + len("config.json") + 30 + len("model.weights.h5")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", " " * (start - heads))
+        archive.write(tmp_path / "net.weights.h5", "model.weights.h5")
+    content = path.read_bytes()
+    assert content.index(b"\x89HDF") == start
+    assert_same_bits(googlenet_tf.load_checkpoint(path), weights)
+    path.write_bytes(content[:-1])
+    with pytest.raises(FileError, match="is no"):
+        googlenet_tf.load_checkpoint(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no weights\n" * 1000, b"PK\x03\x04" + bytes(5000), b"\x89HDF\r\n\x1a\n"])

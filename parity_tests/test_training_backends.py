@@ -219,6 +219,14 @@ def test_resuming_gives_the_bits_of_an_unbroken_run(backend: Backend) -> None:
     assert resumed.state.scale == unbroken.state.scale
 
 
+def test_a_step_on_one_image_has_the_same_bits_each_time(backend: Backend) -> None:
+    """One image can be left for an epoch's last batch, and libraries compute it in other ways than several."""
+    batch = [(images[:1], labels[:1]) for images, labels in given(1, "float32")]
+    right, *others = [train(build(backend, "float32"), batch) for _ in range(3)]
+    for other in others:
+        assert_same_bits(other.weights, right.weights)
+
+
 @pytest.mark.usefixtures("traced")
 def test_a_second_call_goes_on_by_itself(backend: Backend) -> None:
     model = build(backend)
