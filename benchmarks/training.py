@@ -81,7 +81,9 @@ def serve(framework: str, way: str) -> None:
 def _ours(framework: str, images: Any, labels: Any) -> Callable[[], object]:
     from googlenet_np import init_weights
     from googlenet_np.backend import Hyperparameters
+    from googlenet_parity.allocator import keep_freed_memory
 
+    keep_freed_memory()  # as the command does
     model = import_module(f"googlenet_{framework}.backend").Backend().build(init_weights(0), "float32")
     batches = [(images, labels)] * STEPS
     return lambda: model.train(batches, Hyperparameters(lr=LR), listener=lambda step: None)

@@ -95,13 +95,10 @@ def train(
     layer, and the losses are shown beside how far rounding alone may take them.
     """
     from googlenet_np.backend import Hyperparameters
-    from googlenet_parity.html.page import check_html
 
     hyperparameters = Hyperparameters(lr, momentum, weight_decay, label_smoothing)
     if lockstep and bfloat16:
         raise OptionError("--lockstep judges float64 and float32; no verdict is about --bfloat16.")
-    if html:
-        check_html(html)
     if lockstep:
         chosen = {"batch_size": batch_size, "image_size": image_size}
         given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
@@ -198,11 +195,14 @@ def _lockstep(backend: str | None, hyperparameters: Hyperparameters, html: Path 
     from rich.console import Console
 
     from googlenet_parity import terminal
+    from googlenet_parity.html.page import check_html
     from googlenet_parity.html.report import write_report
     from googlenet_parity.lockstep import Options, make_case
     from googlenet_parity.registry import choose
     from googlenet_parity.run import run
 
+    if html:
+        check_html(html)
     subjects = choose([backend] if backend else [])
     console = Console()
     try:
@@ -233,13 +233,18 @@ def _train(
 ) -> None:
     from rich.console import Console
 
+    from googlenet_parity.allocator import keep_freed_memory
+    from googlenet_parity.html.page import check_html
     from googlenet_parity.registry import find_backend
 
     name, target = find_backend(backend)
     scheme = _scheme(name, init)
     folder = out or Path("runs") / name
     _check_folder(folder, resume=resume, force=force)
+    if html:
+        check_html(html, folder)
     _settle_threads()
+    keep_freed_memory()
     made = _make_backend(name, target)
     shard = _join(name, made)
     console = Console(stderr=True)
@@ -252,7 +257,7 @@ def _train(
         if training.rank == 0:
             print(f"The run in {folder} has {done} epochs already; --epochs says how many it should have in all.")
             if html:
-                _write_page(html, run)
+                _write_page(html, run, epochs)
         return
     if run.changed and training.rank == 0:
         print(
@@ -412,6 +417,7 @@ def _run(
     from googlenet_np.weights import init_weights
     from googlenet_parity import checkpoint
     from googlenet_parity.environment import environment
+    from googlenet_parity.html.page import shell_line
     from googlenet_parity.training import CHECKPOINT, Run, settings_of
 
     given: dict[str, Any] = {"hyperparameters": hyperparameters, "training": training, "test": test, "folder": folder}
@@ -422,7 +428,7 @@ def _run(
         dtype="float32",
         versions=made.versions(),
         environment=environment(),
-        command=" ".join(["googlenet-parity", *sys.argv[1:]]),
+        command=shell_line(sys.argv[1:]),
     )
     if resume:
         saved = checkpoint.load(folder / CHECKPOINT)
@@ -496,14 +502,20 @@ def _show(console: Console, run: Run, epochs: int, html: Path | None) -> None:
                 else:
                     print(line, flush=True)
                 undrawn = _draw(run)
+                if html:
+                    _write_page(html, run, epochs)
                 bars.reset(task, description=f"epoch {min(record['epoch'] + 1, epochs)}/{epochs}", numbers="")
+        except GoogLeNetError as error:
+            if html:
+                _write_page(html, run, epochs, str(error))
+            raise
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
     if undrawn:
         print(undrawn, file=sys.stderr)
-    if html:
-        _write_page(html, run, interrupted=bool(signals))
+    if html and signals:
+        _write_page(html, run, epochs)
     if signals:
         print(f"Interrupted, and saved in {run.folder}; --resume goes on.", file=sys.stderr)
         raise typer.Exit(128 + signals[0])
@@ -511,13 +523,19 @@ def _show(console: Console, run: Run, epochs: int, html: Path | None) -> None:
     print(f"In {run.folder}: {CHECKPOINT}, {HISTORY}{drawn}.")
 
 
-def _write_page(path: Path, run: Run, *, interrupted: bool = False) -> None:
+def _write_page(path: Path, run: Run, epochs: int, error: str = "") -> None:
+    """Writes the page as things stand; ``error`` is what ended the training."""
     from googlenet_parity.html.training import write_training
 
-    remark = ""
-    if run.progress.step:
-        remark = f"Of epoch {run.progress.epoch + 1}, {run.progress.step} of {len(run.training)} steps are done."
-    write_training(path, run.settings, run.history, sys.argv[1:], interrupted=interrupted, remark=remark)
+    done = run.progress
+    status = "error" if error else "interrupted" if run.stop else "running" if done.epoch < epochs else "done"
+    if status == "running":
+        remark = f"Of {epochs} epochs, {done.epoch} are done; this page is written anew after each."
+    elif status == "interrupted" and done.step:
+        remark = f"Of epoch {done.epoch + 1}, {done.step} of {len(run.training)} steps are done."
+    else:
+        remark = error
+    write_training(path, run.settings, run.history, sys.argv[1:], status=status, remark=remark)
 
 
 CURVES = ("curves.svg", "curves.png")

@@ -32,7 +32,7 @@ from googlenet_parity.verdict import (
     ErrorMap,
     Observation,
     Status,
-    layer_of,
+    faulty_layer,
     locate,
 )
 
@@ -238,7 +238,7 @@ class Trial:
     def _define(self, results: Sequence[CheckResult]) -> Definition | None:
         """How the backend defines the layer that fails, as far as its source can be found."""
         located = locate(results)
-        if located is None or not (layer := layer_of(located[1].name)):
+        if located is None or not (layer := faulty_layer(*located)):
             return None
         with suppress(BackendError):
             told = self._worker.call("definition").result().values

@@ -291,6 +291,14 @@ def locate(checks: Iterable[CheckResult]) -> tuple[CheckResult, Measurement] | N
     return next(((check, failure) for check in first + made if (failure := check.first_failure) is not None), None)
 
 
+def faulty_layer(check: CheckResult, failure: Measurement) -> str:
+    """The layer that a failure of this check lays the fault to; empty if it is none's.
+
+    A weight that is off after some steps of training is no fault of its layer's: every layer has a part in each step.
+    """
+    return "" if check.check.startswith("training") else layer_of(failure.name)
+
+
 @dataclass(frozen=True)
 class Report:
     """A whole run.

@@ -510,7 +510,7 @@ def test_the_published_result_stands_beside_its_own_settings_alone(trained: Page
     assert len([given for given, _ in trained.all("rect") if given["class"].startswith("band") and "x" in given]) == 3
     assert "10, published, PyTorch 0.25–0.26 0.9–0.905 0.886–0.887 – –" in [text for _, text in trained.all("tr")]
     assert "after 10 epochs; this training came to 0.940." in trained.text("main")
-    others: list[dict[str, Any]] = [{"batch_size": 64}, {"limit": 100}, {"data": ["0", "1"]}]
+    others: list[dict[str, Any]] = [{"batch_size": 64}, {"limit": 100}, {"data": ["0", "1"]}, {"precision": "bfloat16"}]
     others += [{"hyperparameters": {"lr": 0.1, "momentum": 0.9}}]
     for other in others:
         write_training(tmp_path / "a.html", TRAINED | other, epochs(2), ["train"])
@@ -522,10 +522,11 @@ def test_the_published_result_stands_beside_its_own_settings_alone(trained: Page
 
 
 def test_a_training_of_no_whole_epoch_and_one_of_many(tmp_path: Path) -> None:
-    write_training(tmp_path / "a.html", TRAINED, [], ["train"], interrupted=True, remark="Of epoch 1, 2 of 4 steps.")
+    remark = "Of epoch 1, 2 of 4 steps."
+    write_training(tmp_path / "a.html", TRAINED, [], ["train"], status="interrupted", remark=remark)
     page = Page(tmp_path / "a.html")
     assert page.text("h1") == f"interrupted {HOSTILE}: no epoch is whole yet."
-    assert "Of epoch 1, 2 of 4 steps." in page.text("header")
+    assert remark in page.text("header")
     write_training(tmp_path / "b.html", TRAINED, epochs(500), ["train"])
     assert (tmp_path / "b.html").stat().st_size < 500_000
     Page(tmp_path / "b.html")
@@ -560,6 +561,25 @@ def test_losses_that_are_no_numbers_are_drawn_as_far_as_they_can(tmp_path: Path,
     page = Page(tmp_path / "a.html")
     assert "nan" not in " ".join(given.get("d", "") for given, _ in page.all("path"))
     assert "shown, not judged" in page.text("main")
+
+
+def test_a_weight_that_a_training_leaves_elsewhere_is_no_fault_of_its_layer(tmp_path: Path) -> None:
+    failure = Measurement("b2.conv1.weight", Status.FAIL, 7.0, 7e-3, 1e-3, (0, 0, 0, 0), 1.0, 2.0, 0.5)
+    settings = {
+        "seed": 0,
+        "weights": "w",
+        "images": "i",
+        "shape": [2, 1, 5, 7],
+        "num_classes": 3,
+        "dtypes": ["float64"],
+    }
+    for check, heading in (("training float64", "fail a"), ("gradients float64", "fail a: b2.conv1")):
+        backend = BackendReport("a", {}, (CheckResult.of(check, [failure]),))
+        write_report(tmp_path / "a.html", Report((backend,), settings), ["train", "--lockstep"])
+        page = Page(tmp_path / "a.html")
+        assert page.text("section", class_="failure").startswith(heading + " ")
+        assert ("defines b2.conv1" in page.text("main")) is (check == "gradients float64")
+        assert "b2.conv1.weight uses 7 of what is allowed" in page.text("main")
 
 
 # Without Jinja2

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -373,6 +374,43 @@ def test_a_page_of_what_an_interrupted_training_reached(
     assert "<title>interrupted: " in page
     assert "after 1 epoch in" in page
     assert re.search(r"Of epoch 2, [12] of 4 steps are done\.", page)
+
+
+def test_the_page_stands_after_each_epoch(train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a training which is killed, or ended by a second Ctrl-C, leaves the page of what it had reached."""
+    pytest.importorskip("jinja2")
+    from googlenet_parity.training import Run
+
+    right, titles = Run._train_epoch, []
+
+    def train_epoch(run: Run, listener: Any) -> None:
+        if run.progress.epoch:
+            titles.append(re.findall(r"<title>(\w+): .* after (\d) epoch", page.read_text(encoding="utf-8"))[0])
+            assert f"Of 3 epochs, {run.progress.epoch} are done" in page.read_text(encoding="utf-8")
+        right(run, listener)
+
+    page = folder / "a.html"  # in the folder that the run makes
+    monkeypatch.setattr(Run, "_train_epoch", train_epoch)
+    assert train("--epochs", 3, "--limit", 4, "--html", page).code == 0
+    assert titles == [("running", "1"), ("running", "2")]
+    assert "<title>done: " in page.read_text(encoding="utf-8")
+
+
+def test_a_page_of_a_training_that_diverged(train: Train, tmp_path: Path) -> None:
+    pytest.importorskip("jinja2")
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = train("--lr", 1e6, "--html", tmp_path / "a.html")
+    assert "has diverged" in sentence(result)
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "<title>error: " in page
+    assert "has diverged; try a lower --lr" in page
+
+
+def test_the_history_says_the_command_as_a_shell_takes_it(command: Command, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "my run"
+    assert command("train", NUMPY, *options(data, folder), "--epochs", 1, "--limit", 4).code == 0
+    told = history_of(folder)[0]["command"]
+    assert shlex.split(told)[-5:] == [str(folder), "--epochs", "1", "--limit", "4"]
 
 
 @pytest.mark.parametrize("more", [(), ("--lockstep",)], ids=["train", "lockstep"])

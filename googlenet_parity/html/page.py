@@ -15,11 +15,12 @@ from googlenet_np.files import atomic_write
 __all__ = ["check_html", "render", "shell_line", "write_page"]
 
 
-def check_html(path: Path) -> None:
+def check_html(path: Path, new_folder: Path | None = None) -> None:
     """Raises unless pages can be written: to be called before the work whose result a page is to show.
 
     Args:
         path: Where the page is to be.
+        new_folder: That will be made before the page is written, unless it is there already.
 
     Raises:
         OptionError: Jinja2 is not installed, or there can be no file at ``path``.
@@ -27,6 +28,8 @@ def check_html(path: Path) -> None:
     _check_jinja()
     if path.is_dir():
         raise OptionError(f"--html is '{path}', which is a folder; expected the name of a file.")
+    if new_folder and path.parent.resolve() == new_folder.resolve() and not new_folder.exists():
+        return
     if not path.parent.is_dir():
         raise OptionError(f"--html is '{path}', but there is no folder '{path.parent}' for it.")
     if not os.access(path.parent, os.W_OK):

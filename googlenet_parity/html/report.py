@@ -23,7 +23,7 @@ from googlenet_parity.html.heat import LEGEND, Cell, HeatTable, Row, heat_cell, 
 from googlenet_parity.html.network import draw_network
 from googlenet_parity.html.page import shell_line, write_page
 from googlenet_parity.html.training import named_values
-from googlenet_parity.verdict import BackendReport, CheckResult, Measurement, Report, Status, layer_of
+from googlenet_parity.verdict import BackendReport, CheckResult, Measurement, Report, Status, faulty_layer
 
 __all__ = ["write_report"]
 
@@ -256,7 +256,7 @@ def _failure(label: str, backend: BackendReport) -> Failure:
         backend,
         tuple((", ".join(checks), status, message) for (status, message), checks in messages.items()),
         backend.located[0].check if backend.located else "",
-        layer_of(backend.located[1].name) if backend.located else "",
+        faulty_layer(*backend.located) if backend.located else "",
         tuple(_facts(backend.located[1])) if backend.located else (),
         draw_heat(found) if found else None,
         draw_bars(found) if found else None,

@@ -23,7 +23,7 @@ def write_training(
     history: Sequence[Mapping[str, Any]],
     arguments: Sequence[str],
     *,
-    interrupted: bool = False,
+    status: str = "done",
     remark: str = "",
 ) -> None:
     """Writes the page of a training.
@@ -33,7 +33,7 @@ def write_training(
         settings: The first line of its history.
         history: A record for each whole epoch.
         arguments: Those of the command, which the page repeats.
-        interrupted: Whether it was ended before its last epoch.
+        status: Which it has: running, done, interrupted or error.
         remark: What else is to be said at the top.
 
     Raises:
@@ -45,7 +45,7 @@ def write_training(
     write_page(
         path,
         "training.html.j2",
-        status="interrupted" if interrupted else "done",
+        status=status,
         sentence=_sentence(settings["backend"], history),
         remark=remark,
         settings=settings,
