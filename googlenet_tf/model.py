@@ -113,16 +113,19 @@ class GoogLeNet(tf.keras.Model):
         self.in_channels = in_channels
         self.padding = padding
         options = _options(self)
-        convolution, max_pool = {
+        strided, max_pool = {
             "symmetric": (SymmetricConv2D, SymmetricMaxPool2D),
             "same": (tf.keras.layers.Conv2D, tf.keras.layers.MaxPool2D),
         }[padding]
-        conv2d = partial(convolution, padding="same", activation="relu", **options)
+        strided_conv2d, conv2d = (
+            partial(convolution, padding="same", activation="relu", **options)
+            for convolution in (strided, tf.keras.layers.Conv2D)  # at stride 1, "same" is symmetric
+        )
         max_pool2d = partial(max_pool, padding="same", **options)
         inception = partial(Inception, dtype=self.dtype_policy)
         stage = partial(Stage, dtype=self.dtype_policy)
         self.b1 = stage(
-            conv2d(64, kernel_size=7, strides=2, name="conv"),  # N x 48 x 48 x 64
+            strided_conv2d(64, kernel_size=7, strides=2, name="conv"),  # N x 48 x 48 x 64
             max_pool2d(pool_size=3, strides=2, name="pool"),  # N x 24 x 24 x 64
             name="b1",
         )
@@ -209,7 +212,9 @@ class SymmetricConv2D(tf.keras.layers.Conv2D):
     """A convolution padded by half its kernel on all four sides, at stride 2 as well."""
 
     def convolution_op(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        return tf.nn.conv2d(x, kernel, self.strides, padding=_on_four_sides(self.kernel_size))
+        # conv2d can pad by itself, but then oneDNN has no part in its backward pass.
+        x = tf.pad(x, _on_four_sides(self.kernel_size))
+        return tf.nn.conv2d(x, kernel, self.strides, padding="VALID")
 
 
 class SymmetricMaxPool2D(tf.keras.layers.MaxPool2D):

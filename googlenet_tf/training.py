@@ -90,9 +90,14 @@ class Training:
             more, *arrays = tf.numpy_function(source.next, [], (tf.bool, dtype, dtype))
             return more, *(tf.ensure_shape(array, shape) for array, shape in zip(arrays, shapes, strict=True))
 
+        # There is nothing to tune, and where an iterator ends, TensorFlow waits for the thread that would: up to 10 s.
+        untuned = tf.data.Options()
+        untuned.autotune.enabled = False
+
         def dataset(_: Any = None) -> tf.data.Dataset:
             steps = tf.data.Dataset.range(tf.int64.max)
-            return steps.map(read).take_while(lambda more, *_: more).map(lambda _, *batch: batch)
+            read_steps = steps.map(read).take_while(lambda more, *_: more).map(lambda _, *batch: batch)
+            return read_steps.with_options(untuned)
 
         return self.strategy.distribute_datasets_from_function(dataset) if self.strategy else dataset()
 
