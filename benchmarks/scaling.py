@@ -4,7 +4,7 @@ For each backend: milliseconds per image (and per 96×96 pixels, where images gr
 settings how much memory one more image takes. ``bends`` marks a setting in which an image costs over a quarter more
 than in the cheapest smaller one.
 
-The comparer is a whole run with one backend, all checks included; its memory is that of its own process.
+The comparer is a whole run with one backend, all checks included; its memory is that of its largest process.
 
 Run: python benchmarks/scaling.py [PICTURE.svg]
 """
@@ -120,9 +120,9 @@ def draw(panels: Sequence[tuple[str, str, Curves]], path: Path) -> None:
 
 def main() -> None:
     """Prints the tables of one run, and draws them if a path is given."""
+    compared = comparer(COMPARED)  # first: a process begins with its parent's peak, and judging large images takes much
     by_batch = backends([Setting(batch) for batch in BATCHES], by_size=False)
     by_size = backends([Setting(BATCH, (size, size)) for size in SIZES], by_size=True)
-    compared = comparer(COMPARED)
     panels = [
         ("images in a call, 1×96×96", "images", by_batch),
         (f"pixels of an image, batch {BATCH}", "× 96×96", by_size),

@@ -596,6 +596,19 @@ def test_what_the_model_does_otherwise_inference_does_too(model: GoogLeNet, imag
 
 
 @torch.inference_mode()
+def test_many_images_are_computed_some_at_a_time(model: GoogLeNet) -> None:
+    shapes = []
+
+    class Told(Inference):
+        def compiled(self, images: torch.Tensor) -> Any:
+            shapes.append(tuple(images.shape))
+
+    x = torch.rand(5, 3, 160, 400, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(Told(model)(x), model(x), rtol=1e-5, atol=1e-6)
+    assert shapes == [(4, 3, 160, 400), (1, 3, 160, 400)]
+
+
+@torch.inference_mode()
 def test_inference_keeps_the_weights_that_it_was_given(model: GoogLeNet, images: Array) -> None:
     x = torch.from_numpy(images)
     inference, before = Inference(model), model(x)
