@@ -18,6 +18,7 @@ import pytest
 from googlenet_np import GOOGLENET, ImagesError, WeightsError, init_weights, layout, sample_images
 from googlenet_parity.ground_truth import GroundTruth
 from googlenet_parity.precisions import PRECISIONS, Precision
+from googlenet_parity.processor import usable_cores
 from parity_tests.backends import BACKENDS, framework, load, package, require
 
 Array = npt.NDArray[Any]
@@ -191,6 +192,21 @@ def test_threads(name: str) -> None:
     assert changed[1] > 0
     # oneDNN picks its kernels by the processor too, so that in which layers it happens is seen and not promised.
     assert changed[1] >= changed[0] // 2
+
+
+def test_threads_of_a_process_that_has_mxnet() -> None:
+    """MXNet takes half of the processors, for PyTorch in the same process too, unless the environment says how many."""
+    framework("torch")
+    framework("mx")
+    code = "import numpy; numpy.bool = bool; import mxnet, torch; print(torch.get_num_threads())"
+
+    def threads(**variables: str) -> int:
+        environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"} | variables
+        command = [sys.executable, "-W", "ignore", "-c", code]
+        return int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+
+    assert threads() == max(1, usable_cores() // 2)
+    assert threads(OMP_NUM_THREADS=str(usable_cores())) == usable_cores()
 
 
 @pytest.mark.parametrize("name", BACKENDS)
