@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from googlenet_np import GOOGLENET, gradients, layer_table
+from googlenet_np import GOOGLENET, gradients, layer_table, layout
 from googlenet_np import init_weights as googlenet_weights
 from googlenet_np.architecture import Architecture
 from googlenet_np.operations import softmax_cross_entropy
@@ -63,6 +63,50 @@ def test_a_variant_is_its_table(implementation: Any, name: str, training: bool) 
     model = implementation.with_weights(name, weights)
     actual = implementation.outputs(model, images, training=training)
     assert_close(actual, variants.forward(variant, weights, images, training=training)["fc"])
+
+
+@pytest.mark.parametrize(("name", "training"), CASES)
+def test_the_frameworks_go_back_through_a_variant_alike(name: str, training: bool) -> None:
+    """Its gradient by the images, which comes through every layer: theirs agree, as the reference only goes forward."""
+    weights = variants.init_weights(variants.VARIANTS[name], 0, in_channels=2, num_classes=7)
+    random = np.random.default_rng(1)
+    images = random.standard_normal((3, 2, *((28, 20) if name == "small" else (67, 72))))
+    cotangent = random.standard_normal((3, 7))
+    for framework in BACKENDS:
+        load(framework)
+    first, *others = (image_gradient(framework, name, weights, images, cotangent, training) for framework in BACKENDS)
+    assert np.abs(first).max() > 0
+    for other in others:
+        assert_close(other, first)
+
+
+def image_gradient(
+    framework: str, name: str, weights: dict[str, Array], images: Array, cotangent: Array, training: bool
+) -> Array:
+    """Of the sum of the logits, each times its entry of ``cotangent``."""
+    model = import_module(f"variants_{framework}").with_weights(name, weights)
+    if framework == "torch":
+        import torch
+
+        x = torch.tensor(images, requires_grad=True)
+        (model.train(training)(x) * torch.from_numpy(cotangent)).sum().backward()
+        return x.grad.numpy()  # type: ignore[union-attr]  # backward() has set it
+    if framework == "tf":
+        import tensorflow as tf
+
+        x = tf.constant(layout.nchw_to_nhwc(images))
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = tf.reduce_sum(model(x, training=training) * cotangent)
+        return layout.nhwc_to_nchw(tape.gradient(value, x).numpy())
+    import mxnet as mx
+
+    x = mx.nd.array(images, dtype="float64")
+    x.attach_grad()
+    with mx.autograd.record(train_mode=training):
+        value = (model(x) * mx.nd.array(cotangent, dtype="float64")).sum()
+    value.backward(train_mode=training)
+    return x.grad.asnumpy()
 
 
 def test_a_variant_has_the_weights_of_its_blocks() -> None:
