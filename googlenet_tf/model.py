@@ -117,10 +117,9 @@ class GoogLeNet(tf.keras.Model):
             "symmetric": (SymmetricConv2D, SymmetricMaxPool2D),
             "same": (tf.keras.layers.Conv2D, tf.keras.layers.MaxPool2D),
         }[padding]
-        strided_conv2d, conv2d = (
-            partial(convolution, padding="same", activation="relu", **options)
-            for convolution in (strided, tf.keras.layers.Conv2D)  # at stride 1, "same" is symmetric
-        )
+        strided_conv2d = partial(strided, padding="same", activation="relu", **options)
+        # At stride 1, "same" is symmetric by itself.
+        conv2d = partial(tf.keras.layers.Conv2D, padding="same", activation="relu", **options)
         max_pool2d = partial(max_pool, padding="same", **options)
         inception = partial(Inception, dtype=self.dtype_policy)
         stage = partial(Stage, dtype=self.dtype_policy)
