@@ -401,7 +401,7 @@ def test_source_lines_of_a_real_backend(command: Command, tmp_path: Path) -> Non
     said = Page(tmp_path / "a.html").failure("same")
     assert "asymmetric padding as of 'same'" in said
     assert "How same defines b1.conv googlenet_tf/model.py" in said
-    assert re.search(r'▶ \d+ conv2d\(64, kernel_size=7, strides=2, name="conv"\)', said)
+    assert re.search(r'▶ \d+ strided_conv2d\(64, kernel_size=7, strides=2, name="conv"\)', said)
     assert '"same": (tf.keras.layers.Conv2D, tf.keras.layers.MaxPool2D),' in said
 
 
