@@ -1,8 +1,8 @@
 """The C library's allocator, told to keep memory that is freed.
 
 A step of training takes and frees the same large arrays as the one before. glibc gives arrays of 32 MB and more back to
-the kernel at once, and gets them anew, page by page, each page filled with zeros first: 250,000 page faults a step in
-PyTorch at a batch of 128, where 3,000 remain once it keeps them.
+the kernel at once, and gets them anew, page by page, each page filled with zeros first. Of ten steps of PyTorch on 128
+images that made up to two million page faults, all else included, and 0.4 million once freed memory is kept.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import os
 
 __all__ = ["keep_freed_memory"]
 
-LARGEST_FROM_KERNEL = 1 << 30
-"""Bytes of an array that is still taken from the allocator's own memory. Above, the kernel's is as good."""
+LARGEST_KEPT = 1 << 30
+"""Bytes of an array that is still taken from the allocator's own memory."""
 NEVER = (1 << 31) - 1
 
 VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_MMAP_MAX_")
@@ -28,5 +28,5 @@ def keep_freed_memory() -> None:
     chosen = "glibc.malloc." in os.environ.get("GLIBC_TUNABLES", "") or any(name in os.environ for name in VARIABLES)
     mallopt = None if chosen or os.name != "posix" else getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
-        mallopt(M_MMAP_THRESHOLD, LARGEST_FROM_KERNEL)
+        mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
         mallopt(M_TRIM_THRESHOLD, NEVER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from math import prod
 from pathlib import Path
@@ -84,29 +85,16 @@ def image_gradient(
     framework: str, name: str, weights: dict[str, Array], images: Array, cotangent: Array, training: bool
 ) -> Array:
     """Of the sum of the logits, each times its entry of ``cotangent``."""
-    model = import_module(f"variants_{framework}").with_weights(name, weights)
-    if framework == "torch":
-        import torch
-
-        x = torch.tensor(images, requires_grad=True)
-        (model.train(training)(x) * torch.from_numpy(cotangent)).sum().backward()
-        return x.grad.numpy()  # type: ignore[union-attr]  # backward() has set it
+    model: Any = import_module(f"variants_{framework}").with_weights(name, weights)
+    seeds = tensor(framework, cotangent)
     if framework == "tf":
-        import tensorflow as tf
-
-        x = tf.constant(layout.nchw_to_nhwc(images))
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            value = tf.reduce_sum(model(x, training=training) * cotangent)
-        return layout.nhwc_to_nchw(tape.gradient(value, x).numpy())
-    import mxnet as mx
-
-    x = mx.nd.array(images, dtype="float64")
-    x.attach_grad()
-    with mx.autograd.record(train_mode=training):
-        value = (model(x) * mx.nd.array(cotangent, dtype="float64")).sum()
-    value.backward(train_mode=training)
-    return x.grad.asnumpy()
+        by_images = value_and_gradient(
+            framework, lambda x: model(x, training=training) * seeds, layout.nchw_to_nhwc(images)
+        )[1]
+        return layout.nhwc_to_nchw(by_images)
+    if framework == "torch":
+        model.train(training)
+    return value_and_gradient(framework, lambda x: (model(x) * seeds).sum(), images, training=training)[1]
 
 
 def test_a_variant_has_the_weights_of_its_blocks() -> None:
@@ -164,38 +152,51 @@ def test_label_smoothing(framework: str, implementation: Any, label_smoothing: f
     random = np.random.default_rng(2)
     logits, labels = random.standard_normal((5, 7)), random.integers(0, 7, 5)
     losses, by_logits = softmax_cross_entropy(logits, labels, label_smoothing)
+    targets = tensor(framework, labels)
     loss, gradient = value_and_gradient(
-        framework, implementation.smoothed_cross_entropy, logits, labels, label_smoothing
+        framework, lambda x: implementation.smoothed_cross_entropy(x, targets, label_smoothing), logits
     )
     assert_close(loss, losses.mean())
     assert_close(gradient, by_logits / len(logits))
 
 
-def value_and_gradient(
-    framework: str, loss: Any, logits: Array, labels: Array, label_smoothing: float
-) -> tuple[Any, Array]:
+def tensor(framework: str, array: Array) -> Any:
+    """The framework's own, of the same dtype."""
     if framework == "torch":
-        import torch
-
-        x = torch.tensor(logits, requires_grad=True)
-        value = loss(x, torch.from_numpy(labels), label_smoothing)
-        value.backward()
-        return value.detach().numpy(), x.grad.numpy()  # type: ignore[union-attr]  # backward() has set it
+        return import_module("torch").from_numpy(array)
     if framework == "tf":
-        import tensorflow as tf
+        return import_module("tensorflow").constant(array)
+    return import_module("mxnet").nd.array(array, dtype=array.dtype)
 
-        x = tf.constant(logits)
-        with tf.GradientTape() as tape:
+
+def value_and_gradient(
+    framework: str, function: Callable[[Any], Any], array: Array, *, training: bool = True
+) -> tuple[Any, Array]:
+    """What a function of the framework's tensors gives for an array, and the gradient of its sum by the array.
+
+    Args:
+        framework: Its name.
+        function: From a tensor to a tensor; of no axes in PyTorch.
+        array: Where it is taken.
+        training: The mode in which MXNet records.
+    """
+    if framework == "torch":
+        x = tensor(framework, array).requires_grad_()
+        value = function(x)
+        value.backward()
+        return value.detach().numpy(), x.grad.numpy()
+    if framework == "tf":
+        x = tensor(framework, array)
+        with import_module("tensorflow").GradientTape() as tape:
             tape.watch(x)
-            value = loss(x, tf.constant(labels), label_smoothing)
+            value = function(x)
         return value.numpy(), tape.gradient(value, x).numpy()
-    import mxnet as mx
-
-    x = mx.nd.array(logits, dtype="float64")
+    autograd = import_module("mxnet").autograd
+    x = tensor(framework, array)
     x.attach_grad()
-    with mx.autograd.record():
-        value = loss(x, mx.nd.array(labels), label_smoothing)
-    value.backward()
+    with autograd.record(train_mode=training):
+        value = function(x)
+    value.backward(train_mode=training)
     return value.asnumpy()[0], x.grad.asnumpy()
 
 

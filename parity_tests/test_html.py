@@ -545,18 +545,15 @@ def test_a_lockstep_shows_each_step_and_names_the_mistake(lockstep: Page) -> Non
     assert any(re.match(r"fc\.weight momentum beyond the bound: ✕", row) for row in rows)
 
 
+def report_settings(dtype: str) -> dict[str, Any]:
+    """Of a small run or lockstep."""
+    return {"seed": 0, "weights": "w", "images": "i", "shape": [2, 1, 5, 7], "num_classes": 3, "dtypes": [dtype]}
+
+
 @pytest.mark.parametrize("number", [math.nan, math.inf])
 def test_losses_that_are_no_numbers_are_drawn_as_far_as_they_can(tmp_path: Path, number: float) -> None:
-    settings = {
-        "seed": 0,
-        "weights": "w",
-        "images": "i",
-        "shape": [2, 1, 5, 7],
-        "num_classes": 3,
-        "dtypes": ["float32"],
-    }
     backend = BackendReport("a", {}, (), losses=(2.0, number))
-    report = Report((backend,), settings, losses=(2.0, 1.5), loss_floor=(1e-6, 1e-5))
+    report = Report((backend,), report_settings("float32"), losses=(2.0, 1.5), loss_floor=(1e-6, 1e-5))
     write_report(tmp_path / "a.html", report, ["train", "--lockstep"])
     page = Page(tmp_path / "a.html")
     assert "nan" not in " ".join(given.get("d", "") for given, _ in page.all("path"))
@@ -565,17 +562,9 @@ def test_losses_that_are_no_numbers_are_drawn_as_far_as_they_can(tmp_path: Path,
 
 def test_a_weight_that_a_training_leaves_elsewhere_is_no_fault_of_its_layer(tmp_path: Path) -> None:
     failure = Measurement("b2.conv1.weight", Status.FAIL, 7.0, 7e-3, 1e-3, (0, 0, 0, 0), 1.0, 2.0, 0.5)
-    settings = {
-        "seed": 0,
-        "weights": "w",
-        "images": "i",
-        "shape": [2, 1, 5, 7],
-        "num_classes": 3,
-        "dtypes": ["float64"],
-    }
     for check, heading in (("training float64", "fail a"), ("gradients float64", "fail a: b2.conv1")):
         backend = BackendReport("a", {}, (CheckResult.of(check, [failure]),))
-        write_report(tmp_path / "a.html", Report((backend,), settings), ["train", "--lockstep"])
+        write_report(tmp_path / "a.html", Report((backend,), report_settings("float64")), ["train", "--lockstep"])
         page = Page(tmp_path / "a.html")
         assert page.text("section", class_="failure").startswith(heading + " ")
         assert ("defines b2.conv1" in page.text("main")) is (check == "gradients float64")
