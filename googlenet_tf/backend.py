@@ -162,7 +162,7 @@ class TFModel:
         shape = tuple(x.shape)
         if shape not in self._graphs:
             # A graph for each shape: TensorFlow would warn of one function that is traced for many.
-            graph = tf.function(_with_constants(self._model))
+            graph = tf.function(_with_constants(self._model), autograph=False)
             self._graphs[shape] = graph.get_concrete_function(tf.TensorSpec(shape, x.dtype))
         return _array(self._graphs[shape](x))
 

@@ -238,7 +238,10 @@ def _gradients(
 ) -> tuple[dict[str, Array], Array]:
     """Gradients of ``y`` by the module's parameters, under their names, and by ``x``."""
     parameters = dict(module.named_parameters())
-    by_x, *by_parameters = torch.autograd.grad(y, [x, *parameters.values()], cotangent)
+    if cotangent is not None:
+        # The same gradients, each factor times one; handed a cotangent, PyTorch imports SymPy, for half a second.
+        y = (y * cotangent).sum()
+    by_x, *by_parameters = torch.autograd.grad(y, [x, *parameters.values()])
     return {name: _array(by) for name, by in zip(parameters, by_parameters, strict=True)}, _array(by_x)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import copy
 import doctest
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
@@ -550,6 +552,27 @@ def test_layer_gradients_are_those_of_the_layer_by_hand(name: str, model: GoogLe
     for key, expected in zip(parameters, by_parameters, strict=True):
         np.testing.assert_allclose(actual.weights[key], expected.numpy(), rtol=1e-10, atol=1e-10, err_msg=key)
     np.testing.assert_allclose(actual.inputs, by_x.numpy(), rtol=1e-10, atol=1e-10)
+
+
+def test_layer_gradients_import_no_algebra() -> None:
+    """Handed a cotangent, ``torch.autograd.grad`` imports SymPy, which takes half a second."""
+    program = """
+import sys
+import numpy as np
+from googlenet_np import init_weights
+from googlenet_torch.backend import Backend
+model = Backend().build(init_weights(0), "float32")
+model.layer_gradients("b2.conv1", np.ones((1, 64, 3, 3), np.float32), np.ones((1, 64, 3, 3), np.float32))
+print("sympy" in sys.modules)
+"""
+    result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert result.stdout == "False\n"
+
+
+def test_the_cotangent_is_all_that_an_infinite_output_gets(model: GoogLeNet) -> None:
+    x = np.full((1, 1024), np.inf, np.float32)
+    by_weights, _ = TorchModel(model).layer_gradients("fc", x, np.ones((1, 11), np.float32))
+    np.testing.assert_array_equal(by_weights["bias"], np.ones(11))
 
 
 def test_predict_gives_the_logits_of_the_whole_pass(built: TorchModel, recorded: Weights) -> None:
