@@ -27,9 +27,9 @@ GRADIENT_SAMPLES = 2
 joins them, the sum over the batch, is judged over all of them end to end in float64."""
 
 
-WIRING_SAMPLES = 8
-"""Images on which float64 is judged. It settles the wiring, which is the same for every image; in float32, where each
-image has roundings of its own, all of them are."""
+WIRING_SAMPLES = 2
+"""Images on which float64 is judged. It settles the wiring, which is the same for every image, and the sum over a
+batch, for which two will do; in float32, where each image has roundings of its own, all of them are."""
 
 
 class Local(NamedTuple):

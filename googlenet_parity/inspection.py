@@ -328,7 +328,7 @@ def _trace_forms(header: Mapping[str, Any]) -> dict[str, Form]:
     """Every tensor that a trace may have, by what its header says of the images."""
     settings, dtype = header["settings"], header["dtype"]
     count, channels, height, width = settings["shape"]
-    classes, backward = settings["num_classes"], settings.get("gradient_images", count)
+    classes, backward = settings["num_classes"], settings.get(traces.GRADIENT_IMAGES, count)
     outputs = {row.name: row.output_shape for row in layer_table(channels, classes, (height, width))}
     forms = {traces.ACTIVATIONS + name: ((count, *shape), dtype) for name, shape in outputs.items()}
     forms |= {"logits": ((count, classes), dtype), "predictions": ((count,), "int64"), "loss": ((1,), "float64")}

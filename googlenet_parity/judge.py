@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from googlenet_np.backend import DType, check_dtype
 from googlenet_np.errors import OptionError
 from googlenet_parity import checks
-from googlenet_parity.ground_truth import WIRING_SAMPLES, GroundTruth
+from googlenet_parity.ground_truth import GroundTruth
 from googlenet_parity.hashing import array_sha256, weights_sha256
 from googlenet_parity.run import Case
-from googlenet_parity.trace import ACTIVATIONS, GRADIENTS, Trace
+from googlenet_parity.trace import ACTIVATIONS, GRADIENT_IMAGES, GRADIENTS, Trace
 from googlenet_parity.verdict import BackendReport, CheckResult, Measurement, Status
 
 __all__ = ["judge"]
@@ -55,7 +55,8 @@ def _check(trace: Trace, truth: GroundTruth, case: Case, dtype: DType) -> Iterat
     if "loss" not in trace.tensors:
         yield CheckResult(name, Status.SKIPPED, f"{trace.label} gave no gradients.")
         return
-    wiring = GroundTruth(case.weights, case.images[:WIRING_SAMPLES], case.labels[:WIRING_SAMPLES])
+    images = slice(trace.header["settings"].get(GRADIENT_IMAGES))
+    wiring = GroundTruth(case.weights, case.images[images], case.labels[images])
     yield checks.check_gradients(name, wiring, float(trace.tensors["loss"][0]), trace.under(GRADIENTS))
 
 

@@ -16,12 +16,12 @@ from googlenet_np.errors import GoogLeNetError
 from googlenet_parity import checks
 from googlenet_parity.bounds import FLOAT64_GATE
 from googlenet_parity.client import AbilityError, BackendError, MissingBackendError, Reply, Worker
-from googlenet_parity.ground_truth import WIRING_SAMPLES, GroundTruth
+from googlenet_parity.ground_truth import GroundTruth
 from googlenet_parity.hashing import array_sha256, weights_sha256
 from googlenet_parity.processor import usable_cores
 from googlenet_parity.registry import Subject
 from googlenet_parity.run import Case
-from googlenet_parity.trace import ACTIVATIONS, GRADIENTS, Trace
+from googlenet_parity.trace import ACTIVATIONS, GRADIENT_IMAGES, GRADIENTS, Trace
 from googlenet_parity.transport import Shelf
 from googlenet_parity.trial import SINGLE, Listener
 from googlenet_parity.verdict import CheckResult, Status
@@ -29,6 +29,9 @@ from googlenet_parity.verdict import CheckResult, Status
 __all__ = ["MissingFrameworkError", "RecordingError", "array_sha256", "record", "weights_sha256"]
 
 Array = npt.NDArray[Any]
+
+BACKWARD = 8
+"""Images whose gradients a trace has: what two traces are compared by, in any precision. A run needs fewer."""
 
 
 class RecordingError(GoogLeNetError):
@@ -73,7 +76,7 @@ def record(
         RecordingError: It cannot be recorded; no process is left behind.
     """
     truth = GroundTruth(case.weights, case.images, case.labels)
-    wiring = GroundTruth(case.weights, case.images[:WIRING_SAMPLES], case.labels[:WIRING_SAMPLES])
+    wiring = GroundTruth(case.weights, case.images[:BACKWARD], case.labels[:BACKWARD])
     try:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="googlenet-parity-")))
@@ -145,7 +148,7 @@ def _record(calls: _Calls, case: Case, truth: GroundTruth, wiring: GroundTruth, 
         "dtype": dtype,
         "versions": versions,
         "environment": _reply(told).values,
-        "settings": {**case.settings, "dtypes": [dtype], "gradient_images": len(wiring.images)},
+        "settings": {**case.settings, "dtypes": [dtype], GRADIENT_IMAGES: len(wiring.images)},
         "sha256": {
             "weights": weights_sha256(case.weights),
             "images": array_sha256(case.images),

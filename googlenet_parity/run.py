@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import queue
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,7 +24,7 @@ from googlenet_parity.registry import Subject
 from googlenet_parity.training_truth import Steps, TrainingTruth
 from googlenet_parity.transport import Shelf
 from googlenet_parity.trial import SINGLE, Listener, Trial
-from googlenet_parity.verdict import Report
+from googlenet_parity.verdict import BackendReport, Report
 
 __all__ = ["Case", "Listener", "Subject", "run", "run_each"]
 
@@ -143,11 +142,11 @@ def _judge(case: Case, trials: Sequence[Trial]) -> Report:
             trial.ask_training(training)
         training.prepare()
     if truth := truths.get("float64"):
-        truth.gradients  # noqa: B018
-    reports = {trial: trial.report(truths, backward, training) for trial in _as_answered(trials)}
+        truth.gradient_scales  # noqa: B018
+    reports = _in_threads([partial(trial.report, truths, backward, training) for trial in trials])
     losses = tuple(training.losses) if training else ()
     floor = tuple(training.loss_floor) if training and training.steps.dtype == "float32" else ()
-    return Report(tuple(reports[trial] for trial in trials), case.settings, environment(), losses, floor)
+    return Report(tuple(reports), case.settings, environment(), losses, floor)
 
 
 def _truth(case: Case, dtype: DType, backends: int) -> GroundTruth:
@@ -155,14 +154,10 @@ def _truth(case: Case, dtype: DType, backends: int) -> GroundTruth:
     return GroundTruth(case.weights, case.images[images], case.labels[images], backends=max(1, backends))
 
 
-def _put(answered: queue.SimpleQueue[Trial], trial: Trial, _: Future[Reply]) -> None:
-    answered.put(trial)
-
-
-def _as_answered(trials: Sequence[Trial]) -> Iterator[Trial]:
-    """The trials, whichever has all its answers first."""
-    answered: queue.SimpleQueue[Trial] = queue.SimpleQueue()
-    for trial in trials:
-        trial.last_call.add_done_callback(partial(_put, answered, trial))
-    for _ in trials:
-        yield answered.get()
+def _in_threads(tasks: Sequence[Callable[[], BackendReport]]) -> list[BackendReport]:
+    """What each task gives. Side by side, since each waits for answers, and NumPy computes without the interpreter."""
+    pool = ThreadPoolExecutor(max(1, len(tasks)))
+    try:
+        return list(pool.map(lambda task: task(), tasks))
+    finally:
+        pool.shutdown(wait=False)  # whoever interrupts ends the processes next, and with them all waiting

@@ -24,7 +24,7 @@ from googlenet_np.files import atomic_write
 from googlenet_np.tensor_files import FORMAT_VERSION, PREFIX, ForeignTensor, map_tensors
 from googlenet_parity.golden import SUMMARIES, check_samples, condense
 
-__all__ = ["ACTIVATIONS", "GRADIENTS", "Trace", "open_trace", "write_trace"]
+__all__ = ["ACTIVATIONS", "GRADIENTS", "GRADIENT_IMAGES", "Trace", "open_trace", "write_trace"]
 
 Array = npt.NDArray[Any]
 
@@ -35,6 +35,8 @@ DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8"}
 """Of the tensors, as safetensors and as NumPy call them."""
 
 TEXTS = ("backend", "dtype")
+GRADIENT_IMAGES = "gradient_images"
+"""Under ``settings``: on how many images, the first, the gradients were taken; all, where it does not say."""
 TABLES = ("versions", "environment", "settings", "sha256", "allowed", "local")
 
 
@@ -135,6 +137,9 @@ def _check_header(header: Mapping[str, Any]) -> None:
     for key in TABLES:
         if not isinstance(header[key], dict):
             raise ValueError(f"the header's {key} is no table")
+    backward = header["settings"].get(GRADIENT_IMAGES, 1)
+    if isinstance(backward, bool) or not isinstance(backward, int) or backward < 1:
+        raise ValueError(f"the header's {GRADIENT_IMAGES} are {backward!r}")
     for key in ("allowed", "local"):
         for name, number in header[key].items():
             if isinstance(number, bool) or not isinstance(number, (int, float)) or not number >= 0:

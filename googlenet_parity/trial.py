@@ -70,11 +70,6 @@ class Trial:
         self._seconds = 0.0
         self._watch(("load",), worker.loaded)
 
-    @property
-    def last_call(self) -> Future[Reply]:
-        """The call that is answered last: a worker answers in order."""
-        return list(self._calls.values())[-1]
-
     def ask_whole(self, truths: Mapping[DType, GroundTruth]) -> None:
         """Makes the calls that need nothing of the reference."""
         for dtype, truth in truths.items():
@@ -113,7 +108,7 @@ class Trial:
         backward: Mapping[str, LayerGradientTruth],
         training: TrainingTruth | None = None,
     ) -> BackendReport:
-        """The verdict on all answers."""
+        """The verdict on all answers; each is judged when it has come."""
         versions: dict[str, str] = {}
         try:
             versions = self._reply("load").values["versions"]
@@ -123,7 +118,11 @@ class Trial:
         except BackendError as error:
             results = [CheckResult("load", Status.ERROR, str(error))]
         else:
-            results = [result for dtype, truth in truths.items() for result in self._check(truth, backward, dtype)]
+            planned: dict[str, Callable[[str], CheckResult]] = {}
+            for dtype, truth in truths.items():
+                planned |= self._checks(truth, backward, dtype)
+            done = {name: _result(name, planned[name]) for name in sorted(planned, key=_answered_late)}
+            results = [done[name] for name in planned]
             if training:
                 check = f"training {training.steps.dtype}"
                 results.append(_result(check, lambda name: self._check_training(name, training)))
@@ -246,9 +245,11 @@ class Trial:
                 return Definition(layer, told["file"], lines)
         return None
 
-    def _check(
+    def _checks(
         self, truth: GroundTruth, backward: Mapping[str, LayerGradientTruth], dtype: DType
-    ) -> Iterator[CheckResult]:
+    ) -> dict[str, Callable[[str], CheckResult]]:
+        """The checks in one precision, by name; each is given its name and waits for the answers that it needs."""
+
         def exported() -> dict[str, Array]:
             return self._reply("build", dtype).arrays
 
@@ -285,18 +286,19 @@ class Trial:
             chosen = {layer: backward[layer] for layer in given}
             return _unless_refused(checks.check_layer_gradients(name, chosen, dtype, given), refusals)
 
-        yield _result(f"weights {dtype}", lambda name: checks.check_weights_kept(name, truth, dtype, exported()))
-        yield _result(f"shapes {dtype}", lambda name: checks.check_shapes(name, truth, dtype, activations()))
+        checked: dict[str, Callable[[str], CheckResult]] = {
+            "weights": lambda name: checks.check_weights_kept(name, truth, dtype, exported()),
+            "shapes": lambda name: checks.check_shapes(name, truth, dtype, activations()),
+        }
         if dtype == "float64":
-            yield _result(f"outputs {dtype}", lambda name: checks.check_outputs(name, truth, activations()))
-            yield _result(f"gradients {dtype}", lambda name: checks.check_gradients(name, truth, *gradients()))
+            checked["outputs"] = lambda name: checks.check_outputs(name, truth, activations())
+            checked["gradients"] = lambda name: checks.check_gradients(name, truth, *gradients())
         else:
-            yield _result(f"layers {dtype}", layers)
-            yield _result(f"layer gradients {dtype}", layer_gradients)
-            yield _result(
-                f"end to end {dtype}", lambda name: checks.check_end_to_end(name, truth, dtype, activations())
-            )
-            yield _result(f"prediction {dtype}", lambda name: checks.check_prediction(name, truth, dtype, logits()))
+            checked["layers"] = layers
+            checked["layer gradients"] = layer_gradients
+            checked["end to end"] = lambda name: checks.check_end_to_end(name, truth, dtype, activations())
+            checked["prediction"] = lambda name: checks.check_prediction(name, truth, dtype, logits())
+        return {f"{what} {dtype}": check for what, check in checked.items()}
 
     def _call(self, method: str, dtype: str, arrays: Mapping[str, Array], **values: Any) -> None:
         names = [value for value in values.values() if isinstance(value, str)]
@@ -324,6 +326,11 @@ class Trial:
 
     def _reply(self, *key: str) -> Reply:
         return self._calls[key].result()
+
+
+def _answered_late(check: str) -> bool:
+    """Whether a check is of the layers alone, for which a backend is asked last."""
+    return check.startswith("layer")
 
 
 def _under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:

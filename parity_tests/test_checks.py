@@ -703,11 +703,11 @@ def test_a_run_that_judges_nobody_is_no_pass() -> None:
     assert (Report(()).status, Report(()).exit_code) == (Status.SKIPPED, 2)
 
 
-def test_float64_is_judged_on_eight_images() -> None:
+def test_float64_is_judged_on_two_images() -> None:
     """The backend's fault is in the last sample that it is given."""
-    case = Case(init_weights(0), *sample_images(9, image_size=(5, 7)), ("float64",))
+    case = Case(init_weights(0), *sample_images(3, image_size=(5, 7)), ("float64",))
     report = run(lambda: case, [Subject("numpy", "parity_tests.misbehaving:GivesNaN")])
     found = report.backends[0]["outputs float64"].first_failure
     assert found is not None
     assert found.index is not None
-    assert (found.name, found.index[0]) == ("b3.inception_3b.p3_2", 7)
+    assert (found.name, found.index[0]) == ("b3.inception_3b.p3_2", 1)

@@ -149,6 +149,29 @@ def test_the_three_work_in_one_process_whichever_comes_first(tmp_path: Path, ord
     assert result.stderr.endswith("agreed\n")
 
 
+LOAD = """
+    import gc, sys
+    from googlenet_parity.worker import Calls
+
+    target, *folder = sys.argv[1:]
+    sys.path += folder
+    Calls().load(target=target)
+    print("matplotlib" in sys.modules, gc.isenabled())
+    import matplotlib
+"""
+
+
+def test_a_worker_spares_tensorflow_the_plots(tmp_path: Path) -> None:
+    """Keras imports Matplotlib where it can, which takes as long as the rest of Keras; a worker draws nothing."""
+    require("tf")
+    assert in_fresh_interpreter(LOAD, tmp_path, "googlenet_tf.backend:Backend").stdout == "False True\n"
+
+
+def test_a_backend_that_cannot_do_without_plots_gets_them(tmp_path: Path) -> None:
+    (tmp_path / "plotting.py").write_text("import matplotlib\nfrom parity_tests.numpy_backend import Backend\n")
+    assert in_fresh_interpreter(LOAD, tmp_path, "plotting:Backend", str(tmp_path)).stdout == "True True\n"
+
+
 @pytest.mark.parametrize("arguments", ["--help", "run --help", "summary", "run --dtype float16"])
 def test_the_command_line_itself_needs_no_framework(tmp_path: Path, arguments: str) -> None:
     source = """

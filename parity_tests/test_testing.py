@@ -16,6 +16,10 @@ import pytest
 from googlenet_np import init_weights, load_images, sample_images, save_weights
 from googlenet_np.errors import FileError, ImagesError, OptionError, WeightsError
 from googlenet_parity.comparison import Comparison
+from googlenet_parity.judge import judge
+from googlenet_parity.recording import record
+from googlenet_parity.registry import Subject
+from googlenet_parity.run import Case
 from googlenet_parity.testing import MissingFrameworkError, assert_parity, update_golden
 from googlenet_parity.trace import ACTIVATIONS, Trace, open_trace, write_trace
 from googlenet_parity.verdict import Status
@@ -246,6 +250,19 @@ def test_a_trace_is_judged_by_the_reference(whole: Callable[[str, str], Path], d
     check = "layers float32" if dtype == "float32" else "outputs float64"
     assert lines[0] == f"{LAYER} of wrong is not what the float64 reference says."
     assert lines[1].startswith(f"  fail {check}: {LAYER} use")
+
+
+def test_a_trace_is_judged_on_as_many_gradients_as_it_has(tmp_path: Path) -> None:
+    """It has those of eight images, a run those of two; and whatever it says of them must be a number of images."""
+    case = Case(init_weights(0), *sample_images(9, image_size=(5, 7)), settings={"seed": 0})
+    trace = record(case, Subject("numpy", NUMPY.partition("=")[2]), "float64")
+    assert trace.tensors["gradients/images"].shape == (8, 1, 5, 7)
+    assert judge(trace, case)["gradients float64"].status is Status.PASS
+    for count in (0, True, "8", 2.0):
+        settings = {**trace.header["settings"], "gradient_images": count}
+        write_trace(tmp_path / "trace", {**trace.header, "settings": settings}, trace.tensors)
+        with pytest.raises(FileError, match="damaged trace: the header's gradient_images are"):
+            open_trace(tmp_path / "trace")
 
 
 def test_a_trace_is_compared_with_a_golden(whole: Callable[[str, str], Path], golden: Path) -> None:
