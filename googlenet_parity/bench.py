@@ -2,15 +2,18 @@
 
 Each way has a process of its own in each setting, so that its memory and its cold start are its own, and all have the
 same number of threads. They begin one after the other and then take turns, round by round, so that what else the
-machine does meets all alike. A way whose answer is wrong has no speed.
+machine does meets all alike. Where memory has no room for all of them at once, they do so in groups. A way whose
+answer is wrong has no speed.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import statistics
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -35,6 +38,7 @@ from googlenet_parity.environment import full_environment
 from googlenet_parity.ground_truth import GroundTruth
 from googlenet_parity.kernels import kernel_variables
 from googlenet_parity.measure import malformed, measure_limit
+from googlenet_parity.memory import available_memory
 from googlenet_parity.registry import Subject, choose
 from googlenet_parity.timings import Benchmark, Measured, Setting, Timing, multiplication_flops
 from googlenet_parity.transport import Shelf
@@ -53,6 +57,9 @@ TRAINING = Hyperparameters(lr=0.01)
 
 PRODUCT = 2048
 """Rows and columns of the matrices by which the processor's limit is measured: 17 GFLOP, in 16 MB each."""
+
+SPARE = 1.1
+"""Times the memory that processes are known to need is what they get."""
 
 NO_EXPORT = "no backend here writes ONNX"
 
@@ -89,13 +96,21 @@ class Plan:
     ways: tuple[str, ...] = ()
 
 
-def run_bench(subjects: Sequence[Subject], plan: Plan, listener: Listener | None = None) -> Benchmark:
+def run_bench(
+    subjects: Sequence[Subject],
+    plan: Plan,
+    listener: Listener | None = None,
+    *,
+    available: Callable[[], int | None] = available_memory,
+) -> Benchmark:
     """Measures all ways of the subjects, and the engines.
 
     Args:
         subjects: The backends.
         plan: How.
         listener: Is told of progress.
+        available: Bytes of memory that nobody has taken, or None where nobody can say. Ways that it has no room for
+            take their turns after the others.
 
     Raises:
         GoogLeNetError: A setting that the network cannot have, or a way that no backend has; no process is left behind.
@@ -104,7 +119,7 @@ def run_bench(subjects: Sequence[Subject], plan: Plan, listener: Listener | None
     with ExitStack() as stack:
         stack.enter_context(threadpool_limits(plan.threads, user_api="blas"))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="googlenet-parity-")))
-        bench = _Bench(plan, folder, listener or (lambda *_: None))
+        bench = _Bench(plan, folder, listener or (lambda *_: None), available)
         found = bench.run(subjects)
     return replace(found, environment={**found.environment, "load": load})
 
@@ -209,10 +224,11 @@ class _Ways:
 class _Bench:
     """One run: what its processes have in common."""
 
-    def __init__(self, plan: Plan, folder: Path, listener: Listener) -> None:
+    def __init__(self, plan: Plan, folder: Path, listener: Listener, available: Callable[[], int | None]) -> None:
         self._plan = plan
         self._folder = folder
         self._listener = listener
+        self._available = available
         self._shelf = Shelf(Path(tempfile.mkdtemp(dir=folder)))
         self._weights = init_weights(0)
         self._products: list[float] = []
@@ -307,53 +323,89 @@ class _Bench:
         timings = {entrant.label: entrant.timing(setting) for entrant in entrants}
         images, labels = judge.batch(setting.batch_size)
         batch = {"images": images, "labels": labels}
-        # What keeps its first answer must not be found right. But in training, only the first answer can be judged.
-        first = batch if setting.training else {"images": 1 - images, "labels": labels}
-        with ExitStack() as stack:
-            workers: dict[str, Worker] = {}
-            for entrant in entrants:
-                if entrant.status is Status.PASS:
-                    self._tell(f"{setting}: {entrant.label} begins")
-                    worker = self._start(stack, entrant.subject, entrant.label)
-                    timing, answer = self._begin(worker, entrant, setting, first)
-                    if timing.status is Status.PASS:
-                        timing = self._judged(worker, timing, batch, judge, answer if setting.training else None)
-                    timings[entrant.label] = timing
-                    if timing.status is Status.PASS:
-                        workers[entrant.label] = worker
-                    else:
-                        worker.close()
-            processor = self._start(stack, Subject(PROCESSOR.name, PROCESSOR.target), PROCESSOR.name)
-            peaks: dict[str, int] = {}
-
-            def turn(label: str) -> float:
-                time.sleep(self._plan.settle)
-                if label == PROCESSOR.name:
-                    asked = processor.call("multiply", size=PRODUCT, seconds=self._plan.seconds)
-                    products = self._ask(processor, asked).arrays["seconds"]
-                    self._products += map(float, products)
-                    return float(np.median(products))
-                self._tell(f"{setting}: {label}")
-                reply = self._ask(workers[label], workers[label].call("time", batch, seconds=self._plan.seconds))
-                peaks[label] = reply.values["peak_memory"]
-                return statistics.median(map(float, reply.arrays["seconds"]))
-
-            taken, errors = take_turns([*workers, PROCESSOR.name], self._plan.rounds, turn)
-            for label, worker in workers.items():
-                if label in taken and not setting.training:  # in training, another answer is right by now
-                    timings[label] = self._judged(worker, timings[label], batch, judge)
-                if label in errors:
-                    timings[label] = _not_timed(timings[label], errors[label])
-                if timings[label].status is Status.PASS:
-                    timings[label] = replace(timings[label], seconds=taken[label], peak_memory=peaks[label])
+        waiting = deque(entrant for entrant in entrants if entrant.status is Status.PASS)
+        for group in itertools.count():
+            if not waiting:
+                break
+            with ExitStack() as stack:
+                workers = self._begin_some(stack, waiting, timings, batch, judge)
+                timings |= {label: replace(timings[label], group=group) for label in workers}
+                self._take_turns(stack, workers, timings, batch, judge)
         return Measured(setting, tuple(timings.values()))
 
+    def _begin_some(
+        self,
+        stack: ExitStack,
+        waiting: deque[_Entrant],
+        timings: dict[str, Timing],
+        batch: Mapping[str, Array],
+        judge: Judge,
+    ) -> dict[str, Worker]:
+        """Starts those who wait, one by one, as many as memory has room for; the processes of those who are right."""
+        workers: dict[str, Worker] = {}
+        largest = 0
+        while waiting and not (workers and self._is_short_of(2 * largest)):  # one to keep, and one to work
+            entrant = waiting.popleft()
+            timing = timings[entrant.label]
+            self._tell(f"{timing.setting}: {entrant.label} begins")
+            worker = self._start(stack, entrant.subject, entrant.label)
+            # What keeps its first answer must not be found right. But in training, only the first answer can be judged.
+            training = timing.setting.training
+            first = batch if training else {**batch, "images": 1 - batch["images"]}
+            timing, answer, peak = self._begin(worker, entrant, timing, first)
+            if timing.status is Status.PASS:
+                timing = self._judged(worker, timing, batch, judge, answer if training else None)
+            timings[entrant.label] = timing
+            if timing.status is Status.PASS:
+                workers[entrant.label] = worker
+                largest = max(largest, peak)
+            else:
+                worker.close()
+        return workers
+
+    def _is_short_of(self, memory: int) -> bool:
+        available = self._available()
+        return available is not None and available < SPARE * memory
+
+    def _take_turns(
+        self,
+        stack: ExitStack,
+        workers: Mapping[str, Worker],
+        timings: dict[str, Timing],
+        batch: Mapping[str, Array],
+        judge: Judge,
+    ) -> None:
+        processor = self._start(stack, Subject(PROCESSOR.name, PROCESSOR.target), PROCESSOR.name)
+        peaks: dict[str, int] = {}
+
+        def turn(label: str) -> float:
+            time.sleep(self._plan.settle)
+            if label == PROCESSOR.name:
+                asked = processor.call("multiply", size=PRODUCT, seconds=self._plan.seconds)
+                products = self._ask(processor, asked).arrays["seconds"]
+                self._products += map(float, products)
+                return float(np.median(products))
+            self._tell(f"{timings[label].setting}: {label}")
+            reply = self._ask(workers[label], workers[label].call("time", batch, seconds=self._plan.seconds))
+            peaks[label] = reply.values["peak_memory"]
+            return statistics.median(map(float, reply.arrays["seconds"]))
+
+        taken, errors = take_turns([*workers, PROCESSOR.name], self._plan.rounds, turn)
+        for label, worker in workers.items():
+            timing = timings[label]
+            if label in taken and not timing.setting.training:  # in training, another answer is right by now
+                timing = self._judged(worker, timing, batch, judge)
+            if label in errors:
+                timing = _not_timed(timing, errors[label])
+            if timing.status is Status.PASS:
+                timing = replace(timing, seconds=taken[label], peak_memory=peaks[label])
+            timings[label] = timing
+
     def _begin(
-        self, worker: Worker, entrant: _Entrant, setting: Setting, first: Mapping[str, Array]
-    ) -> tuple[Timing, Array | None]:
-        """Its first call, and what that gave."""
-        hyperparameters = asdict(TRAINING) if setting.training else None
-        timing = entrant.timing(setting)
+        self, worker: Worker, entrant: _Entrant, timing: Timing, first: Mapping[str, Array]
+    ) -> tuple[Timing, Array | None, int]:
+        """Its first call, what that gave, and the most memory that its process has held."""
+        hyperparameters = asdict(TRAINING) if timing.setting.training else None
         try:
             self._ask(worker, worker.loaded)
             if entrant.onnx is None:
@@ -362,9 +414,10 @@ class _Bench:
                 self._ask(worker, worker.call("open", path=str(entrant.onnx)))
             began = self._ask(worker, worker.call("begin", first, way=entrant.way, hyperparameters=hyperparameters))
         except BackendError as error:
-            return _not_timed(timing, error), None
+            return _not_timed(timing, error), None, 0
         first_result = time.monotonic() - worker.started
-        return replace(timing, first_call=began.values["seconds"], first_result=first_result), began.arrays["answer"]
+        timing = replace(timing, first_call=began.values["seconds"], first_result=first_result)
+        return timing, began.arrays["answer"], began.values["peak_memory"]
 
     def _judged(
         self, worker: Worker, timing: Timing, batch: Mapping[str, Array], judge: Judge, answer: Array | None = None

@@ -36,6 +36,8 @@ def print_benchmark(console: Console, found: Benchmark) -> None:
             if timing.status is not Status.PASS:
                 status = f"[{STYLES[timing.status]}]{timing.status}[/]"
                 console.print(f"{status} {escape(timing.message)}", highlight=False)
+        if len(measured.groups) > 1:
+            console.print(f"[yellow]memory[/] {escape(_in_groups(measured))}", highlight=False)
     if found.busy:
         load = f"the load was {found.environment['load']:.1f} on {found.environment.get('cores')} cores before the run"
         console.print(f"[yellow]busy[/] {load}: other work may have taken part in these times.", highlight=False)
@@ -72,6 +74,11 @@ def _cells(found: Benchmark, measured: Measured, timing: Timing) -> list[str]:
         _number(timing.peak_memory, lambda size: f"{size / 2**20:.0f}"),
         _number(timing.first_result, "{:.1f}".format),
     ]
+
+
+def _in_groups(measured: Measured) -> str:
+    groups = "; ".join(", ".join(f"{way.backend} {way.way}" for way in group) for group in measured.groups)
+    return f"had no room for all at once. These took turns with each other, one group after the other: {groups}."
 
 
 def _conditions(found: Benchmark) -> str:
@@ -144,6 +151,7 @@ def _way(found: Benchmark, measured: Measured, timing: Timing) -> dict[str, Any]
         "share_of_limit": found.share_of_limit(timing),
         "ratio_to_baseline": timing.ratio_to(measured.baseline),
         "peak_memory": timing.peak_memory,
+        "group": timing.group,
         "first_call": timing.first_call,
         "first_result": timing.first_result,
     }

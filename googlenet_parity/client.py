@@ -238,6 +238,8 @@ class Worker:
             end = f"{self.label} sent what is no reply and was ended"
         elif code is not None and code < 0:
             end = f"{self.label} was killed by {signal.Signals(-code).name}"
+            if code == -signal.SIGKILL:
+                end += ", as when memory runs out"
         else:
             end = f"{self.label} ended by itself with exit code {code}"
         words = self._last_words()

@@ -7,11 +7,8 @@ modules that need no more.
 from __future__ import annotations
 
 import math
-import resource
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +17,7 @@ import numpy.typing as npt
 from googlenet_np.backend import Batch, BenchmarkedModel, Forward, Hyperparameters, Steps
 from googlenet_parity.allocator import keep_freed_memory
 
-__all__ = ["ForwardWay", "TrainingWay", "forward_ways", "peak_memory", "time_multiplication", "training_ways"]
+__all__ = ["ForwardWay", "TrainingWay", "forward_ways", "time_multiplication", "training_ways"]
 
 Array = npt.NDArray[Any]
 
@@ -118,17 +115,6 @@ def time_multiplication(size: int, seconds: float) -> list[float]:
         np.matmul(a, b, out=out)
         took.append(time.perf_counter() - start)
     return took
-
-
-def peak_memory(status: Path = Path("/proc/self/status")) -> int:
-    """The most memory that this process has held at once, in bytes."""
-    # Linux counts what a process held before it became this program, that is its parent's memory, in getrusage.
-    try:
-        lines: Mapping[str, str] = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
-        return int(lines["VmHWM"].split()[0]) * 1024
-    except (OSError, KeyError):
-        largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return largest if sys.platform == "darwin" else largest * 1024
 
 
 def _rolled(images: Array, by: int) -> Array:

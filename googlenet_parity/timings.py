@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from googlenet_np.architecture import layer_table
@@ -65,6 +66,7 @@ class Timing:
         first_call: What making the way and calling it once took, compilation included, in seconds.
         first_result: From the start of its process to the end of its first call: imports, weights, and the first call.
         peak_memory: The most that its process has held at once, in bytes.
+        group: The ways that took turns with each other have the same, counted from 0.
     """
 
     backend: str
@@ -77,6 +79,7 @@ class Timing:
     first_call: float | None = None
     first_result: float | None = None
     peak_memory: int | None = None
+    group: int = 0
 
     @property
     def median(self) -> float | None:
@@ -99,15 +102,18 @@ class Timing:
         return self.setting.flops / self.median if self.median else None
 
     def ratio_to(self, other: Timing | None) -> float | None:
-        """How many times as fast as ``other`` it is: the median of the rounds' own ratios, since noise meets both."""
-        if other is None or not self.seconds or not other.seconds:
+        """How many times as fast as ``other`` it is: the median of the rounds' own ratios, since noise meets both.
+
+        None where one was not timed, or where the two did not take turns.
+        """
+        if other is None or not self.seconds or not other.seconds or self.group != other.group:
             return None
         return statistics.median(theirs / mine for mine, theirs in zip(self.seconds, other.seconds, strict=True))
 
 
 @dataclass(frozen=True)
 class Measured:
-    """All ways in one setting, measured in the same rounds."""
+    """All ways in one setting, measured in the same rounds, or where memory was short in groups, each in its own."""
 
     setting: Setting
     timings: tuple[Timing, ...]
@@ -116,6 +122,12 @@ class Measured:
     def baseline(self) -> Timing | None:
         """ONNX Runtime, if it was timed."""
         return next((timing for timing in self.timings if timing.backend == BASELINE and timing.seconds), None)
+
+    @property
+    def groups(self) -> tuple[tuple[Timing, ...], ...]:
+        """The ways that were timed, those together that took turns with each other."""
+        timed = [timing for timing in self.timings if timing.seconds]
+        return tuple(tuple(each) for _, each in groupby(timed, lambda timing: timing.group))
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ import numpy.typing as npt
 
 from googlenet_np.backend import ExportableModel, Hyperparameters, OptimizerState, Step
 from googlenet_parity import stopwatch
+from googlenet_parity.allocator import give_back_freed_memory
 from googlenet_parity.environment import full_environment
+from googlenet_parity.memory import peak_memory
 from googlenet_parity.transport import Shelf, read_arrays
 
 Array = npt.NDArray[Any]
@@ -134,7 +136,8 @@ class Calls:
         return {"forward": list(forward), "training": list(training)}, {}
 
     def begin(self, *, way: str, hyperparameters: dict[str, float] | None, images: Array, labels: Array) -> Answer:
-        """Makes a way (to train, if there are hyperparameters) and calls it: how long both took, and the answer."""
+        """Makes a way (to train, if there are hyperparameters) and calls it: how long both took, the most memory that
+        this process has held so far, and the answer."""
         model = self._models["float32"]
         start = time.perf_counter()
         if hyperparameters is None:
@@ -143,7 +146,9 @@ class Calls:
             ways = stopwatch.training_ways(model, Hyperparameters(**hyperparameters))
             self._way = stopwatch.TrainingWay(ways[way])
         answer = self._way.answer(images, labels)
-        return {"seconds": time.perf_counter() - start}, _arrays({"answer": answer})
+        seconds = time.perf_counter() - start
+        give_back_freed_memory()  # to the other ways, of which one works at a time
+        return {"seconds": seconds, "peak_memory": peak_memory()}, _arrays({"answer": answer})
 
     def answer(self, *, images: Array, labels: Array) -> Answer:
         """What the way gives: logits, or losses."""
@@ -154,7 +159,8 @@ class Calls:
         """How long the way's calls take, and the most memory that this process has held so far."""
         assert self._way is not None
         took = np.array(self._way.time(images, labels, seconds), np.float64)
-        return {"peak_memory": stopwatch.peak_memory()}, {"seconds": took}
+        give_back_freed_memory()
+        return {"peak_memory": peak_memory()}, {"seconds": took}
 
     def multiply(self, *, size: int, seconds: float) -> Answer:
         """How long float32 matrices take to multiply."""

@@ -21,6 +21,19 @@ faults()
 print(faults())
 """
 
+GIVEN_BACK = """
+from pathlib import Path
+from googlenet_parity.allocator import give_back_freed_memory, keep_freed_memory
+def held():
+    return int(Path("/proc/self/statm").read_text().split()[1])
+keep_freed_memory()
+before = held()
+b"x" * (64 << 20)
+kept = held() - before
+give_back_freed_memory()
+print(kept, held() - before)
+"""
+
 PAGES = (64 << 20) // os.sysconf("SC_PAGE_SIZE")
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
@@ -36,6 +49,13 @@ def faults(**variables: str) -> int:
 
 def test_freed_memory_is_used_again() -> None:
     assert faults() < PAGES / 10
+
+
+def test_what_is_kept_can_be_given_back() -> None:
+    done = subprocess.run([sys.executable, "-c", GIVEN_BACK], capture_output=True, text=True, check=True)
+    kept, held = map(int, done.stdout.split())
+    assert kept > PAGES * 0.9
+    assert held < PAGES * 0.1
 
 
 def test_what_the_environment_has_chosen_stays() -> None:

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from functools import partial
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
@@ -27,7 +28,7 @@ from rich.console import Console
 
 from googlenet_np import init_weights
 from googlenet_np.errors import OptionError
-from googlenet_parity import bench, bench_export, bench_plot, cli, registry, stopwatch
+from googlenet_parity import bench, bench_export, bench_plot, cli, memory, registry, stopwatch
 from googlenet_parity.bench import TRAINING, Judge, Plan, run_bench, take_turns
 from googlenet_parity.client import BackendError, Reply, Worker
 from googlenet_parity.engines import Engine, OnnxRuntime
@@ -194,11 +195,20 @@ def test_products_are_timed_until_the_time_is_over(monkeypatch: pytest.MonkeyPat
     assert stopwatch.time_multiplication(4, 2.0) == [1, 1]
 
 
+def test_available_memory_is_what_linux_says(tmp_path: Path) -> None:
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal:  9 kB\nMemFree:  1 kB\nMemAvailable:    5 kB\nHugePages_Total:       0\n")
+    assert memory.available_memory(meminfo) == 5 * 1024
+    assert memory.available_memory(tmp_path / "none") is None
+    meminfo.write_text("MemTotal:  9 kB\n")
+    assert memory.available_memory(meminfo) is None
+
+
 def test_peak_memory_is_this_programs_own(tmp_path: Path) -> None:
     status = tmp_path / "status"
     status.write_text("Name:\tpython\nVmPeak:\t 9 kB\nVmHWM:\t  1234 kB\nVmRSS:\t 5 kB\n")
-    assert stopwatch.peak_memory(status) == 1234 * 1024
-    assert stopwatch.peak_memory(tmp_path / "none") > 2**20
+    assert memory.peak_memory(status) == 1234 * 1024
+    assert memory.peak_memory(tmp_path / "none") > 2**20
 
 
 def test_a_model_without_ways_has_those_of_the_contract() -> None:
@@ -387,7 +397,7 @@ def test_who_gives_no_answer_is_ended(calls: list[Calls]) -> None:
             closed.append(True)
 
     with pytest.raises(BackendError, match=r"mute gave no answer within 0\.01 s and was ended\."):
-        bench._Bench(plan(timeout=0.01), Path(), lambda *_: None)._ask(Silent(), Future())  # type: ignore[arg-type]
+        bench._Bench(plan(timeout=0.01), Path(), lambda *_: None, lambda: None)._ask(Silent(), Future())  # type: ignore[arg-type]
     assert closed == [True]
 
 
@@ -440,6 +450,42 @@ def test_without_anybody_who_writes_an_engine_is_skipped() -> None:
 def test_engines_do_not_train() -> None:
     result = run_bench([subject("Writer")], plan(TRAINED))
     assert [timed.backend for timed in result.measured[0].timings] == ["Writer"]
+
+
+# Where memory is short
+
+
+@pytest.mark.parametrize(
+    ("left", "groups"),
+    [
+        ([1 << 50] * 2, [["predict", "right"]]),
+        ([None, None], [["predict", "right"]]),
+        ([0], [["predict"], ["right"]]),
+    ],
+    ids=["enough", "unknown", "none"],
+)
+def test_ways_that_memory_has_no_room_for_take_their_turns_later(
+    calls: list[Calls], left: list[int | None], groups: list[list[str]]
+) -> None:
+    calls.clear()
+    result = run_bench([subject("Backend")], plan(ways=("predict", "right")), available=partial(next, iter(left)))
+    assert [[timed.way for timed in group] for group in result.measured[0].groups] == groups
+    assert [timed.group for timed in result.measured[0].timings] == [k for k, group in enumerate(groups) for _ in group]
+    asked = [(call.label.partition(" ")[2], call.method) for call in calls if call.method in ("begin", "time")]
+    assert asked == [(way, method) for group in groups for method in ("begin", "time") for way in group]
+
+
+def test_ways_that_took_no_turns_with_each_other_have_no_ratio() -> None:
+    assert timing(1.0).ratio_to(timing(2.0, group=1)) is None
+    assert timing(1.0, group=1).ratio_to(timing(2.0, group=1)) == 2.0
+
+
+def test_the_groups_are_told() -> None:
+    timings = (timing(1.0, way="u"), timing(1.0, way="v"), timing(1.0, way="w", group=1))
+    words = " ".join(" ".join(printed(Benchmark((Measured(SMALL, timings),)))).split())
+    assert "memory had no room for all at once." in words
+    assert "one group after the other: b u, b v; b w." in words
+    assert "memory" not in " ".join(printed(Benchmark((Measured(SMALL, timings[:2]),))))
 
 
 # What is made of it
@@ -524,6 +570,7 @@ def test_the_json(benchmark: Benchmark, tmp_path: Path) -> None:
         "share_of_limit": 32 * 276_066_304 / 1e11,
         "ratio_to_baseline": 0.5,
         "peak_memory": 5 * 2**20,
+        "group": 0,
         "first_call": None,
         "first_result": 3.25,
     }

@@ -193,7 +193,7 @@ def test_a_difference_is_exit_code_1_and_names_its_place(command: Command) -> No
 def test_a_backend_that_dies_is_exit_code_2_and_has_last_words(command: Command) -> None:
     result = command(*SMALL, *misbehaving("IsKilled"), *NUMPY, "--dtype", "float32")
     assert result.code == 2
-    assert f"IsKilled was killed by SIGKILL; its last words: {LAST_WORDS}" in result.words
+    assert f"IsKilled was killed by SIGKILL, as when memory runs out; its last words: {LAST_WORDS}" in result.words
     assert result.words.count(LAST_WORDS) == 1, "a death is told of once"
     assert "error: 1 of 2 judged backends pass." in result.words
 

@@ -368,7 +368,7 @@ def test_errors_of_every_kind_are_drawn(page: Page, name: str, words: str) -> No
 
 def test_a_backend_that_died_is_told_of(page: Page) -> None:
     said = next(text for _, text in page.all("section", class_="failure") if text.startswith("error IsKilled"))
-    assert "IsKilled was killed by SIGKILL; its last words" in said
+    assert "IsKilled was killed by SIGKILL, as when memory runs out; its last words" in said
     assert "worst entry" not in said
 
 

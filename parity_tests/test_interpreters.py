@@ -174,7 +174,10 @@ BAD = {
         "ended by itself with exit code 3; its last words: the end",
     ),
     "floods": ("for _ in range(5000): os.write(1, b'so on\\n' * 2000)", "its last words: so on"),
-    "dies": ("print('goodbye', flush=True); os.kill(os.getpid(), 9)", "killed by SIGKILL; its last words: goodbye"),
+    "dies": (
+        "print('goodbye', flush=True); os.kill(os.getpid(), 9)",
+        "killed by SIGKILL, as when memory runs out; its last words: goodbye",
+    ),
     "hangs": ("time.sleep(600)", "did not finish within 2 s and was ended"),
     "answers no JSON": ("send(b'hello'); time.sleep(600)", "sent what is no reply and was ended"),
     "answers no text": ("send(b'\\xff'); time.sleep(600)", "sent what is no reply and was ended"),

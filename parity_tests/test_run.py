@@ -71,7 +71,9 @@ EXPECTED = {
         Status.ERROR, "weights float32", "needs the Python module 'no_such_library', which is not installed."
     ),
     "RaisesHalfway": Expected(Status.ERROR, "layers float32", "ArithmeticError: the fourth stage is beyond me."),
-    "IsKilled": Expected(Status.ERROR, "shapes float32", f"was killed by SIGKILL; its last words: {LAST_WORDS}"),
+    "IsKilled": Expected(
+        Status.ERROR, "shapes float32", f"was killed by SIGKILL, as when memory runs out; its last words: {LAST_WORDS}"
+    ),
     "Exits": Expected(Status.ERROR, "shapes float32", f"exit code 3; its last words: {LAST_WORDS}"),
     "ExitsAtOnce": Expected(Status.ERROR, "shapes float32", f"exit code 0; its last words: {LAST_WORDS}"),
     "Floods": Expected(Status.ERROR, "weights float32", "so on and so on and so on"),
