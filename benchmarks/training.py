@@ -49,9 +49,15 @@ def main() -> None:
 
 
 def _has_bfloat16() -> bool:
-    import torch
+    from googlenet_np import init_weights
+    from googlenet_np.errors import OptionError
+    from googlenet_torch.backend import Backend
 
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    try:
+        Backend().build(init_weights(0), "float32").train_in_bfloat16()
+    except OptionError:
+        return False
+    return True
 
 
 def _start(framework: str, way: str) -> subprocess.Popen[str]:

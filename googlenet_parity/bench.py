@@ -221,6 +221,24 @@ class _Ways:
     onnx: Path | None = None
 
 
+@dataclass(frozen=True)
+class _Task:
+    """What all ways in one setting are given, and who judges what they give.
+
+    Attributes:
+        setting: What they compute.
+        batch: On which they are judged and timed: ``images`` and ``labels``.
+        first: Of their first call. What keeps its first answer must not be found right; but in training, only the first
+            answer can be judged.
+        judge: For images of this size.
+    """
+
+    setting: Setting
+    batch: Mapping[str, Array]
+    first: Mapping[str, Array]
+    judge: Judge
+
+
 class _Bench:
     """One run: what its processes have in common."""
 
@@ -323,38 +341,31 @@ class _Bench:
         timings = {entrant.label: entrant.timing(setting) for entrant in entrants}
         images, labels = judge.batch(setting.batch_size)
         batch = {"images": images, "labels": labels}
+        first = batch if setting.training else {"images": 1 - images, "labels": labels}
+        task = _Task(setting, batch, first, judge)
         waiting = deque(entrant for entrant in entrants if entrant.status is Status.PASS)
         for group in itertools.count():
             if not waiting:
                 break
             with ExitStack() as stack:
-                workers = self._begin_some(stack, waiting, timings, batch, judge)
+                workers = self._begin_some(stack, task, waiting, timings)
                 timings |= {label: replace(timings[label], group=group) for label in workers}
-                self._take_turns(stack, workers, timings, batch, judge)
+                self._time(stack, task, workers, timings)
         return Measured(setting, tuple(timings.values()))
 
     def _begin_some(
-        self,
-        stack: ExitStack,
-        waiting: deque[_Entrant],
-        timings: dict[str, Timing],
-        batch: Mapping[str, Array],
-        judge: Judge,
+        self, stack: ExitStack, task: _Task, waiting: deque[_Entrant], timings: dict[str, Timing]
     ) -> dict[str, Worker]:
         """Starts those who wait, one by one, as many as memory has room for; the processes of those who are right."""
         workers: dict[str, Worker] = {}
         largest = 0
         while waiting and not (workers and self._is_short_of(2 * largest)):  # one to keep, and one to work
             entrant = waiting.popleft()
-            timing = timings[entrant.label]
-            self._tell(f"{timing.setting}: {entrant.label} begins")
+            self._tell(f"{task.setting}: {entrant.label} begins")
             worker = self._start(stack, entrant.subject, entrant.label)
-            # What keeps its first answer must not be found right. But in training, only the first answer can be judged.
-            training = timing.setting.training
-            first = batch if training else {**batch, "images": 1 - batch["images"]}
-            timing, answer, peak = self._begin(worker, entrant, timing, first)
+            timing, answer, peak = self._begin(worker, task, entrant)
             if timing.status is Status.PASS:
-                timing = self._judged(worker, timing, batch, judge, answer if training else None)
+                timing = self._judged(worker, task, timing, answer if task.setting.training else None)
             timings[entrant.label] = timing
             if timing.status is Status.PASS:
                 workers[entrant.label] = worker
@@ -367,14 +378,8 @@ class _Bench:
         available = self._available()
         return available is not None and available < SPARE * memory
 
-    def _take_turns(
-        self,
-        stack: ExitStack,
-        workers: Mapping[str, Worker],
-        timings: dict[str, Timing],
-        batch: Mapping[str, Array],
-        judge: Judge,
-    ) -> None:
+    def _time(self, stack: ExitStack, task: _Task, workers: Mapping[str, Worker], timings: dict[str, Timing]) -> None:
+        """Lets those who have begun take turns with each other and with the processor's limit."""
         processor = self._start(stack, Subject(PROCESSOR.name, PROCESSOR.target), PROCESSOR.name)
         peaks: dict[str, int] = {}
 
@@ -385,50 +390,49 @@ class _Bench:
                 products = self._ask(processor, asked).arrays["seconds"]
                 self._products += map(float, products)
                 return float(np.median(products))
-            self._tell(f"{timings[label].setting}: {label}")
-            reply = self._ask(workers[label], workers[label].call("time", batch, seconds=self._plan.seconds))
+            self._tell(f"{task.setting}: {label}")
+            reply = self._ask(workers[label], workers[label].call("time", task.batch, seconds=self._plan.seconds))
             peaks[label] = reply.values["peak_memory"]
             return statistics.median(map(float, reply.arrays["seconds"]))
 
         taken, errors = take_turns([*workers, PROCESSOR.name], self._plan.rounds, turn)
         for label, worker in workers.items():
             timing = timings[label]
-            if label in taken and not timing.setting.training:  # in training, another answer is right by now
-                timing = self._judged(worker, timing, batch, judge)
+            if label in taken and not task.setting.training:  # in training, another answer is right by now
+                timing = self._judged(worker, task, timing)
             if label in errors:
                 timing = _not_timed(timing, errors[label])
             if timing.status is Status.PASS:
                 timing = replace(timing, seconds=taken[label], peak_memory=peaks[label])
             timings[label] = timing
 
-    def _begin(
-        self, worker: Worker, entrant: _Entrant, timing: Timing, first: Mapping[str, Array]
-    ) -> tuple[Timing, Array | None, int]:
+    def _begin(self, worker: Worker, task: _Task, entrant: _Entrant) -> tuple[Timing, Array | None, int]:
         """Its first call, what that gave, and the most memory that its process has held."""
-        hyperparameters = asdict(TRAINING) if timing.setting.training else None
+        hyperparameters = asdict(TRAINING) if task.setting.training else None
+        timing = entrant.timing(task.setting)
         try:
             self._ask(worker, worker.loaded)
             if entrant.onnx is None:
                 self._ask(worker, worker.call("build", self._weights, dtype="float32"))
             else:
                 self._ask(worker, worker.call("open", path=str(entrant.onnx)))
-            began = self._ask(worker, worker.call("begin", first, way=entrant.way, hyperparameters=hyperparameters))
+            began = self._ask(
+                worker, worker.call("begin", task.first, way=entrant.way, hyperparameters=hyperparameters)
+            )
         except BackendError as error:
             return _not_timed(timing, error), None, 0
         first_result = time.monotonic() - worker.started
         timing = replace(timing, first_call=began.values["seconds"], first_result=first_result)
         return timing, began.arrays["answer"], began.values["peak_memory"]
 
-    def _judged(
-        self, worker: Worker, timing: Timing, batch: Mapping[str, Array], judge: Judge, answer: Array | None = None
-    ) -> Timing:
+    def _judged(self, worker: Worker, task: _Task, timing: Timing, answer: Array | None = None) -> Timing:
         """The timing as it was, if the way's answer is right; asked for, unless it has been given."""
         try:
             if answer is None:
-                answer = self._ask(worker, worker.call("answer", batch)).arrays["answer"]
+                answer = self._ask(worker, worker.call("answer", task.batch)).arrays["answer"]
         except BackendError as error:
             return _not_timed(timing, error)
-        checked = judge.check(timing.setting, answer)
+        checked = task.judge.check(task.setting, answer)
         if checked.status is Status.PASS:
             return timing
         return replace(timing, status=Status.FAIL, message=f"{worker.label}: {checked.message}")

@@ -30,13 +30,13 @@ Array = npt.NDArray[Any]
 
 KIND = "trace"
 ACTIVATIONS, GRADIENTS = "activations/", "gradients/"
+GRADIENT_IMAGES = "gradient_images"
+"""Under ``settings``: on how many images, the first, the gradients were taken; all, where it does not say."""
 
 DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8"}
 """Of the tensors, as safetensors and as NumPy call them."""
 
 TEXTS = ("backend", "dtype")
-GRADIENT_IMAGES = "gradient_images"
-"""Under ``settings``: on how many images, the first, the gradients were taken; all, where it does not say."""
 TABLES = ("versions", "environment", "settings", "sha256", "allowed", "local")
 
 

@@ -136,8 +136,7 @@ class Calls:
         return {"forward": list(forward), "training": list(training)}, {}
 
     def begin(self, *, way: str, hyperparameters: dict[str, float] | None, images: Array, labels: Array) -> Answer:
-        """Makes a way (to train, if there are hyperparameters) and calls it: how long both took, the most memory that
-        this process has held so far, and the answer."""
+        """Makes a way (to train, if there are hyperparameters) and calls it: seconds, peak memory and the answer."""
         model = self._models["float32"]
         start = time.perf_counter()
         if hyperparameters is None:
