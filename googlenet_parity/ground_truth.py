@@ -37,11 +37,13 @@ class Local(NamedTuple):
 
     Attributes:
         inputs: What the layer is fed, in the working precision.
+        before: What it should give before its ReLU, in float64, for the first :data:`GRADIENT_SAMPLES` images.
         output: What it should give, in float64.
         bound: How far rounding may take it; None for a layer that rounds nothing.
     """
 
     inputs: Array
+    before: Array
     output: Array
     bound: Bound | None
 
@@ -197,9 +199,11 @@ class GroundTruth:
             raise TypeError(f"{layer.name} is a concatenation: it is judged against its own branches.")
         inputs = self.inputs(layer, dtype)
         exact = inputs.astype(np.float64)
-        output = reference.activate(layer, reference.before_activation(layer, [exact], self.exact_weights))
+        output = reference.before_activation(layer, [exact], self.exact_weights)
+        before = output[:GRADIENT_SAMPLES].copy()
+        output = np.ascontiguousarray(reference.activate(layer, output))
         if isinstance(layer, MaxPool2d):
-            return Local(inputs, np.ascontiguousarray(output), None)
+            return Local(inputs, before, output, None)
         magnitude = reference.before_activation(layer, [np.abs(exact)], self._absolute_weights)
         weight = self._absolute_weights.get(f"{layer.name}.weight")
         largest = max(float(np.abs(exact).max()), 0.0 if weight is None else float(weight.max()))
@@ -210,7 +214,7 @@ class GroundTruth:
             self.confidence(dtype),
             largest,
         )
-        return Local(inputs, np.ascontiguousarray(output), bound)
+        return Local(inputs, before, output, bound)
 
 
 def _signs(random: np.random.Generator, shape: tuple[int, ...]) -> Array:

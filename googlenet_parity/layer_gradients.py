@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from googlenet_np import operations as op
-from googlenet_np import reference
 from googlenet_np.architecture import Conv2d, Dense, GlobalAvgPool2d, Layer, MaxPool2d
 from googlenet_np.backend import DType
 from googlenet_parity.bounds import Bound
@@ -56,12 +55,12 @@ def layer_gradient_truth(truth: GroundTruth, layer: Layer, dtype: DType) -> Laye
     exact = inputs.astype(np.float64)
     shape = (len(inputs), *truth.shapes[layer.name])
     cotangent = np.random.default_rng(zlib.crc32(layer.name.encode())).standard_normal(shape, np.float32).astype(dtype)
-    output = reference.before_activation(layer, [exact], truth.exact_weights)
+    local = truth.local(layer, dtype)
+    output = local.before
     undecided = 0
     if isinstance(layer, Conv2d):
-        bound = truth.local(layer, dtype).bound
-        assert bound is not None
-        open_ = np.abs(output) <= bound.certain[:GRADIENT_SAMPLES]
+        assert local.bound is not None
+        open_ = np.abs(output) <= local.bound.certain[:GRADIENT_SAMPLES]
         undecided = int(np.count_nonzero(open_))
         cotangent[open_] = 0
     gradients = _gradients(truth, layer, exact, output, cotangent.astype(np.float64), dtype)

@@ -32,6 +32,7 @@ from googlenet_np.backend import (
 from googlenet_np.errors import ImagesError, OptionError
 from googlenet_np.images import check_images, check_labels, checked_batches
 from googlenet_np.weights import check_state, check_weights, weights_like
+from googlenet_tf.inference import Inference, replaced_calls
 from googlenet_tf.model import GoogLeNet
 from googlenet_tf.training import Training
 from googlenet_tf.ways import training_ways, ways
@@ -95,7 +96,10 @@ class Backend:
         check_weights(weights)
         in_channels, num_classes = weights_like(weights)
         with self._strategy.scope() if self._strategy else nullcontext():
-            model = GoogLeNet(num_classes, in_channels, self._padding, dtype=check_dtype(dtype))
+            model = GoogLeNet(num_classes, None, self._padding, dtype=check_dtype(dtype))
+            for layer in GOOGLENET.weighted:  # random weights, which the given ones replace at once, would take longer
+                named_layer(model, layer.name).kernel_initializer = tf.keras.initializers.Zeros()
+            model.build((None, None, None, in_channels))
         import_weights(model, weights)
         return TFModel(model, self._strategy)
 
@@ -120,7 +124,7 @@ class TFModel:
         self._model = model
         self._strategy = strategy
         self._training: Training | None = None
-        self._graphs: dict[tuple[int, ...], Any] = {}
+        self._inference = Inference(model)
 
     def activations(self, images: Array) -> dict[str, Array]:
         with _recorded({name: named_layer(self._model, name) for name in GOOGLENET.names}) as outputs:
@@ -158,13 +162,7 @@ class TFModel:
         return LayerGradients(*_gradients(tape, y, variables, x, by_y))
 
     def predict(self, images: Array) -> Array:
-        x = self._images(images)
-        shape = tuple(x.shape)
-        if shape not in self._graphs:
-            # A graph for each shape: TensorFlow would warn of one function that is traced for many.
-            graph = tf.function(_with_constants(self._model), autograph=False)
-            self._graphs[shape] = graph.get_concrete_function(tf.TensorSpec(shape, x.dtype))
-        return _array(self._graphs[shape](x))
+        return _array(self._inference(self._images(images)))
 
     def train(
         self,
@@ -186,7 +184,7 @@ class TFModel:
         try:
             self._training.train(checked, listener)
         finally:
-            self._graphs.clear()  # they have the weights as they were
+            self._inference = Inference(self._model)  # that one had the weights as they were
         return self._training.export_state()
 
     def training(self, hyperparameters: Hyperparameters) -> Training:
@@ -208,20 +206,6 @@ class TFModel:
 
     def _tensor(self, array: Array) -> tf.Tensor:
         return tf.convert_to_tensor(layout.nchw_to_nhwc(array) if array.ndim == 4 else array, self._model.compute_dtype)
-
-
-def _with_constants(model: GoogLeNet) -> Callable[[tf.Tensor], tf.Tensor]:
-    """``model`` with constant weights, which oneDNN lays out once and not in every call; with Keras 2 as it is."""
-    if not hasattr(model, "stateless_call"):
-        return model
-    trainable = [variable.numpy() for variable in model.trainable_variables]
-    others = [variable.numpy() for variable in model.non_trainable_variables]
-
-    def call(images: tf.Tensor) -> tf.Tensor:
-        logits, _ = model.stateless_call([*map(tf.constant, trainable)], [*map(tf.constant, others)], images)
-        return logits
-
-    return call
 
 
 def _worker() -> tuple[int, int]:
@@ -260,7 +244,7 @@ def _gradients(
 
 @contextmanager
 def _recorded(layers: Mapping[str, tf.keras.layers.Layer]) -> Iterator[dict[str, tf.Tensor]]:
-    """Within the block, what each layer computes goes into the dictionary: Keras has no forward hooks."""
+    """Within the block, what each layer computes goes into the dictionary."""
     outputs: dict[str, tf.Tensor] = {}
 
     def recording(name: str, call: Any) -> Any:
@@ -270,10 +254,5 @@ def _recorded(layers: Mapping[str, tf.keras.layers.Layer]) -> Iterator[dict[str,
 
         return recorded
 
-    try:
-        for name, layer in layers.items():
-            layer.call = recording(name, layer.call)
+    with replaced_calls({layer: recording(name, layer.call) for name, layer in layers.items()}):
         yield outputs
-    finally:
-        for layer in layers.values():
-            del layer.call

@@ -212,7 +212,7 @@ class SymmetricConv2D(tf.keras.layers.Conv2D):
 
     def convolution_op(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         # conv2d can pad by itself, but then oneDNN has no part in its backward pass.
-        x = tf.pad(x, _on_four_sides(self.kernel_size))
+        x = tf.pad(x, on_four_sides(self.kernel_size))
         return tf.nn.conv2d(x, kernel, self.strides, padding="VALID")
 
 
@@ -220,12 +220,12 @@ class SymmetricMaxPool2D(tf.keras.layers.MaxPool2D):
     """A max-pool padded by half its window on all four sides, with minus infinity."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        # max_pool2d can pad by itself, but not under XLA (compile(jit_compile=True)).
-        x = tf.pad(x, _on_four_sides(self.pool_size), constant_values=float("-inf"))
+        # Likewise max_pool2d, and under XLA (compile(jit_compile=True)) it cannot.
+        x = tf.pad(x, on_four_sides(self.pool_size), constant_values=float("-inf"))
         return tf.nn.max_pool2d(x, self.pool_size, self.strides, padding="VALID")
 
 
-def _on_four_sides(window: tuple[int, int]) -> list[tuple[int, int]]:
+def on_four_sides(window: tuple[int, int]) -> list[tuple[int, int]]:
     """Half a window before and after height and width, none for N and C."""
     height, width = (size // 2 for size in window)
     return [(0, 0), (height, height), (width, width), (0, 0)]

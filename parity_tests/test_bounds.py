@@ -248,10 +248,10 @@ def computed_in_float32(layer: Layer, digits: int = 24) -> Array:
 
 @pytest.mark.parametrize("layer", SUMMING, ids=[layer.name for layer in SUMMING])
 def test_float32_is_within_the_bound_and_anything_less_is_not(layer: Layer) -> None:
-    _, output, bound = truth().local(layer, "float32")
-    assert bound is not None
+    local = truth().local(layer, "float32")
+    assert local.bound is not None
     measured = {
-        digits: measure_bound(layer.name, computed_in_float32(layer, digits), output, bound, "float32")
+        digits: measure_bound(layer.name, computed_in_float32(layer, digits), local.output, local.bound, "float32")
         for digits in (24, 11, 8)
     }
     assert measured[24].status is Status.PASS
@@ -289,12 +289,12 @@ def test_no_alarm_without_a_fault(seed: int) -> None:
     images = random.normal(size=(2, 3, 9, 14)).astype(np.float32)
     own = GroundTruth(init_weights(seed, in_channels=3), images, np.zeros(2, np.int64))
     for layer in SUMMING:
-        inputs, output, bound = own.local(layer, "float32")
-        assert bound is not None
-        order = random.permutation(inputs.shape[1])
+        local = own.local(layer, "float32")
+        assert local.bound is not None
+        order = random.permutation(local.inputs.shape[1])
         weights = {
             f"{layer.name}.weight": own.weights[f"{layer.name}.weight"][:, order],
             f"{layer.name}.bias": own.weights[f"{layer.name}.bias"],
         }
-        actual = compute_layer(layer.name, weights, inputs[:, order], dtype="float32")
-        assert measure_bound(layer.name, actual, output, bound, "float32").share < 0.7
+        actual = compute_layer(layer.name, weights, local.inputs[:, order], dtype="float32")
+        assert measure_bound(layer.name, actual, local.output, local.bound, "float32").share < 0.7

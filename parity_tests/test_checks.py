@@ -427,7 +427,8 @@ def test_a_loss_off_by_twice_the_gate() -> None:
 def test_one_entry_off_by_twice_its_bound_fails_at_its_layer(layer: Layer) -> None:
     """Any other of the layer's entries may lie as far from zero as it likes."""
     given = outputs()
-    output, bound = truth().local(layer, "float32")[1:]
+    local = truth().local(layer, "float32")
+    output, bound = local.output, local.bound
     where = last(output)
     if bound is None:  # one bit is too much; not of a zero, whose next number may be flushed
         where = tuple(np.argwhere(output > 0)[-1])
@@ -439,7 +440,8 @@ def test_one_entry_off_by_twice_its_bound_fails_at_its_layer(layer: Layer) -> No
 
 def test_between_the_two_bounds_it_is_suspect() -> None:
     layer = GOOGLENET["b4.inception_4e.p2_2"]
-    output, bound = truth().local(layer, "float32")[1:]
+    local = truth().local(layer, "float32")
+    output, bound = local.output, local.bound
     assert bound is not None
     where = last(output)
     between = (bound.probable[where] + bound.certain[where]) / 2

@@ -21,6 +21,7 @@ from googlenet_np.errors import ImagesError, OptionError, UnknownLayerError, Wei
 from googlenet_np.weights import init_weights  # noqa: E402
 from googlenet_tf import GoogLeNet, Inception, export_weights, import_weights  # noqa: E402
 from googlenet_tf.backend import Backend, TFModel  # noqa: E402
+from googlenet_tf.weights import named_layer  # noqa: E402
 
 Array = npt.NDArray[Any]
 Weights = dict[str, Array]
@@ -397,6 +398,37 @@ def test_predict_gives_the_logits_at_every_size(built: TFModel, activations: Wei
         logits = built.predict(_images(*shape))
         assert logits.shape == (shape[0], 7)
     np.testing.assert_allclose(logits, activations["fc"], rtol=0, atol=1e-5 * np.abs(activations["fc"]).max())
+
+
+def test_what_the_model_does_otherwise_predict_does_too(weights: Weights) -> None:
+    """A ReLU that is missing, a layer of another kind, one that computes something else: as they stand."""
+
+    class Doubling(tf.keras.layers.Conv2D):  # type: ignore[misc, name-defined]
+        def call(self, x: Any) -> Any:
+            return 2 * super().call(x)
+
+    class Averaging(tf.keras.layers.MaxPool2D):  # type: ignore[misc, name-defined]
+        def call(self, x: Any) -> Any:
+            return tf.nn.avg_pool2d(x, self.pool_size, self.strides, "SAME")
+
+    model, images = GoogLeNet(7, 3), _images(2, 3, 48, 40)
+    import_weights(model, weights)
+    right = TFModel(model).predict(images)
+    model.b1.conv.activation = tf.keras.activations.linear
+    model.b2.conv1.__class__ = Doubling
+    model.b2.pool.__class__ = Averaging
+    logits = TFModel(model).predict(images)
+    np.testing.assert_allclose(logits, TFModel(model).activations(images)["fc"], rtol=1e-5, atol=1e-6)
+    assert not np.allclose(logits, right, rtol=1e-3)
+
+
+def test_predict_leaves_the_model_as_it_was(weights: Weights) -> None:
+    model, images = GoogLeNet(7, 3), _images(2, 3, 48, 40)
+    import_weights(model, weights)
+    before = np.asarray(model(layout.nchw_to_nhwc(images)))
+    TFModel(model).predict(images)
+    np.testing.assert_array_equal(model(layout.nchw_to_nhwc(images)), before)
+    assert not [name for name in GOOGLENET.names if "call" in vars(named_layer(model, name))]
 
 
 @pytest.mark.parametrize("name", ["b6", "b3", "b3.inception_3a.p5_1", ""])
