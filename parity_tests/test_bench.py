@@ -196,12 +196,34 @@ def test_products_are_timed_until_the_time_is_over(monkeypatch: pytest.MonkeyPat
 
 
 def test_available_memory_is_what_linux_says(tmp_path: Path) -> None:
-    meminfo = tmp_path / "meminfo"
+    meminfo, none = tmp_path / "meminfo", tmp_path / "none"
     meminfo.write_text("MemTotal:  9 kB\nMemFree:  1 kB\nMemAvailable:    5 kB\nHugePages_Total:       0\n")
-    assert memory.available_memory(meminfo) == 5 * 1024
-    assert memory.available_memory(tmp_path / "none") is None
+    assert memory.available_memory(meminfo, none) == 5 * 1024
+    assert memory.available_memory(none, none) is None
     meminfo.write_text("MemTotal:  9 kB\n")
-    assert memory.available_memory(meminfo) is None
+    assert memory.available_memory(meminfo, none) is None
+
+
+@pytest.mark.parametrize(
+    ("folder", "limit", "used", "cached"),
+    [
+        ("", "memory.max", "memory.current", "inactive_file"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("allowed", "left"), [("4096", 4096 - 3000 + 500), ("2000", 0), ("999999999", 5 * 1024), ("max", 5 * 1024)]
+)
+def test_a_container_has_what_its_limit_leaves(
+    tmp_path: Path, folder: str, limit: str, used: str, cached: str, allowed: str, left: int
+) -> None:
+    (tmp_path / folder).mkdir(exist_ok=True)
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemAvailable:    5 kB\n")
+    (tmp_path / folder / limit).write_text(f"{allowed}\n")
+    (tmp_path / folder / used).write_text("3000\n")
+    (tmp_path / folder / "memory.stat").write_text(f"cache 900\n{cached} 500\n")
+    assert memory.available_memory(meminfo, tmp_path) == left
 
 
 def test_peak_memory_is_this_programs_own(tmp_path: Path) -> None:
