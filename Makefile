@@ -48,7 +48,7 @@ format: setup ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## every way of every backend beside ONNX Runtime, then the other benchmarks (over an hour)
+bench: setup ## every way of every backend beside ONNX Runtime, then the other benchmarks (one and a half hours)
 	@$(BIN)/googlenet-parity bench --inference --training $(ARGS)
 	@$(BIN)/googlenet-parity bench --inference --training --image-size 224 224 --rounds 3 $(ARGS)
 	@set -e; for benchmark in $$(grep -l '^if __name__' benchmarks/*.py); do \

@@ -108,8 +108,6 @@ def run(
 
     from googlenet_parity import export, terminal
     from googlenet_parity.case import Options, make_case
-    from googlenet_parity.html.page import check_html
-    from googlenet_parity.html.report import write_report
     from googlenet_parity.registry import choose
     from googlenet_parity.run import run as run_case
 
@@ -125,6 +123,8 @@ def run(
     )
     subjects = choose(backend or (), python or ())
     if html:
+        from googlenet_parity.html.page import check_html
+
         check_html(html)
     console = Console()
     try:
@@ -147,6 +147,8 @@ def run(
     if junit:
         export.write_junit(junit, report)
     if html:
+        from googlenet_parity.html.report import write_report
+
         write_report(html, report, sys.argv[1:])
     if strict and report.exit_code == 0 and (skipped := report.skipped):
         print(f"error: --strict, and skipped were: {', '.join(skipped)}.", file=sys.stderr)
