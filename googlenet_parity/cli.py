@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import sys
+import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -192,6 +194,7 @@ def main() -> None:
         sys.argv.insert(1, "run")
     # By itself, SIGTERM (of a job's time limit, say) would leave workers and their files behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    sys.unraisablehook = _send_again
     try:
         app()
     except (GoogLeNetError, OSError) as error:
@@ -200,3 +203,14 @@ def main() -> None:
     except MemoryError as error:
         print(f"error: Out of memory. {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _send_again(ignored: Any) -> None:
+    """Sends a signal once more whose exception Python has ignored, as it does in callbacks and finalizers."""
+    if not isinstance(ignored.exc_value, (KeyboardInterrupt, SystemExit)):
+        sys.__unraisablehook__(ignored)
+        return
+    sent = signal.SIGINT if isinstance(ignored.exc_value, KeyboardInterrupt) else signal.SIGTERM
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), sent))  # when that callback is over
+    timer.daemon = True
+    timer.start()

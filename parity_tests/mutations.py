@@ -279,8 +279,8 @@ _CATALOGUE: dict[str, list[tuple[str, str, str]]] = {
         ("gradient bound × 1000", "np.ascontiguousarray(magnitude)", "1000 * np.ascontiguousarray(magnitude)"),
         ("gradient bound × 10", "np.ascontiguousarray(magnitude)", "10 * np.ascontiguousarray(magnitude)"),
         ("undecided signs kept", "cotangent[open_] = 0", "cotangent[open_] *= 1"),
-        ("all signs undecided", "<= bound.certain[:GRADIENT_SAMPLES]", "<= np.inf"),
-        ("half the signs undecided", "<= bound.certain[:GRADIENT_SAMPLES]", "<= np.median(np.abs(output))"),
+        ("all signs undecided", "<= local.bound.certain[:GRADIENT_SAMPLES]", "<= np.inf"),
+        ("half the signs undecided", "<= local.bound.certain[:GRADIENT_SAMPLES]", "<= np.median(np.abs(output))"),
         (
             "cotangents all alike",
             "standard_normal(shape, np.float32).astype(dtype)",

@@ -508,6 +508,32 @@ def test_a_machine_that_is_too_small_is_no_failed_check(
 # Signals
 
 
+@pytest.mark.parametrize(("sent", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_that_comes_within_a_finalizer_is_not_lost(sent: str, code: int) -> None:
+    """Python prints and ignores what is raised there, the handler's exception among it."""
+    script = f"""if True:
+        import os, signal, sys, time
+        from googlenet_parity import cli
+
+        class Dying:
+            def __del__(self):
+                os.kill(os.getpid(), signal.{sent})
+                time.sleep(1)
+
+        def app():
+            Dying()
+            try:
+                time.sleep(50)
+            except KeyboardInterrupt:
+                sys.exit(130)
+
+        cli.app = app
+        cli.main()
+        """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
 @pytest.mark.parametrize(
     ("sent", "code", "words"),
     [(signal.SIGINT, 130, "Interrupted; every process that was started has been ended.\n"), (signal.SIGTERM, 143, "")],
