@@ -12,12 +12,7 @@ __all__ = ["available_memory", "peak_memory"]
 
 CONTAINER = (
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),
-    (
-        "memory/memory.limit_in_bytes",
-        "memory/memory.usage_in_bytes",
-        "memory/memory.stat",
-        "total_inactive_file",
-    ),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
 )
 """Where Linux keeps a control group's limit, what of it is used, and, under a name, what of that is cached files, which
 make way for programs: of version 2 and of version 1. A container sees its own group there."""
