@@ -21,14 +21,14 @@ setup: ## make .venv and install everything, or bring it up to date (the others 
 	$(SETUP)
 
 parity: setup ## compare the three frameworks with the reference, on real images
-	@$(BIN)/googlenet-parity $(ARGS)
+	@$(BIN)/netparity $(ARGS)
 
 test: setup ## run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 # From nothing each time: every number on a page is of this build's own run, whatever was there before.
 docs: ## build the site into build/site, every code cell of it run
-	$(SETUP) --extra docs
+	$(SETUP) docs
 	@rm -rf build/site build/doctrees build/jupyter_execute
 	@$(BIN)/python -m sphinx -W --keep-going -q -d build/doctrees docs build/site
 
@@ -49,8 +49,8 @@ format: setup ## rewrite the code in the project's style
 	$(BIN)/ruff format .
 
 bench: setup ## every way of every backend beside ONNX Runtime, then the other benchmarks (one and a half hours)
-	@$(BIN)/googlenet-parity bench --inference --training $(ARGS)
-	@$(BIN)/googlenet-parity bench --inference --training --image-size 224 224 --rounds 3 $(ARGS)
+	@$(BIN)/netparity bench --inference --training $(ARGS)
+	@$(BIN)/netparity bench --inference --training --image-size 224 224 --batch-size 1 --batch-size 8 --batch-size 32 --rounds 3 $(ARGS)
 	@set -e; for benchmark in $$(grep -l '^if __name__' benchmarks/*.py); do \
 		echo "== $$benchmark"; $(BIN)/python "$$benchmark"; \
 	done

@@ -18,9 +18,9 @@ import torch
 from timing import interleaved, print_ratios
 
 from googlenet_np import Batches
-from googlenet_np.backend import Batch
 from googlenet_np.images import prepare_images
 from googlenet_torch import GoogLeNet
+from netparity import Batch
 
 BATCH_SIZE = 128
 IMAGE_SIZE = (96, 96)

@@ -17,11 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from googlenet_np import GOOGLENET, init_weights, sample_images
-from googlenet_np.architecture import Concat
-from googlenet_np.reference import forward, layer
-from googlenet_parity.diagnosis import diagnose
-from googlenet_parity.ground_truth import GroundTruth
+from googlenet_np import GOOGLENET, forward, init_weights, layer, sample_images
+from netparity import GroundTruth, diagnose
 
 SECONDS = 10.0
 """What a diagnosis may take."""
@@ -32,7 +29,7 @@ Array = npt.NDArray[Any]
 def main() -> None:
     """Prints the slowest layers of one run."""
     images, labels = sample_images(16)
-    truth = GroundTruth(init_weights(0), images, labels)
+    truth = GroundTruth(GOOGLENET, init_weights(0), images, labels)
     start = time.perf_counter()
     forward(truth.weights, images)
     whole = time.perf_counter() - start
@@ -43,9 +40,7 @@ def main() -> None:
     }
     for words, fault in faults.items():
         seconds = {}
-        for one in GOOGLENET:
-            if isinstance(one, Concat):
-                continue
+        for one in GOOGLENET.computing:
             local = truth.local(one, "float32")
             actual = fault(local.output).astype(np.float32)
             start = time.perf_counter()

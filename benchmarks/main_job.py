@@ -1,4 +1,4 @@
-"""``googlenet-parity`` beside one Python process that imports the three frameworks one after the other.
+"""``netparity`` beside one Python process that imports the three frameworks one after the other.
 
 Both are whole processes, started in turn. The second does no more than pay for the imports, which is what the main
 job cannot avoid.
@@ -23,7 +23,7 @@ def main() -> None:
     run = partial(subprocess.run, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     jobs = {
         "three imports": lambda: run([sys.executable, "-c", IMPORTS]),
-        "main job": lambda: run([sys.executable, "-m", "googlenet_parity", "run"]),
+        "main job": lambda: run([sys.executable, "-m", "netparity", "run"]),
     }
     print_ratios(interleaved(jobs, ROUNDS), "three imports", {"main job": 1.2})
 

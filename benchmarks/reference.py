@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from googlenet_parity.kernels import import_numpy
+from netparity.system.openblas import import_numpy
 
 import_numpy()
 

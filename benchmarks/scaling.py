@@ -19,10 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from googlenet_parity.bench import Plan, run_bench
-from googlenet_parity.curves import COLOURS
-from googlenet_parity.registry import choose
-from googlenet_parity.timings import Setting
+from netparity.bench.measure import Plan, run_bench
+from netparity.bench.timings import Setting
+from netparity.network.registered import default_network
+from netparity.show.curves import COLOURS
+from netparity.workers.backends import choose
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 SIZES = (32, 64, 96, 128, 160, 224, 320, 448)
@@ -57,9 +58,11 @@ def backends(settings: Sequence[Setting], *, by_size: bool) -> Curves:
     """A curve for each backend that is installed."""
     plan = Plan(tuple(settings), rounds=3, threads=os.cpu_count() or 1, ways=("predict",))
     curves: Curves = {}
-    for measured in run_bench(
-        choose(()), plan, lambda done, total, step: print(f"  {done}/{total} {step}", file=sys.stderr)
-    ).measured:
+
+    def listener(task: str, done: float, total: float, step: str) -> None:
+        print(f"  {done}/{total} {step}", file=sys.stderr)
+
+    for measured in run_bench(default_network(), choose(()), plan, listener).measured:
         height, width = measured.setting.image_size
         amount = height * width / PIXELS if by_size else measured.setting.batch_size
         for timing in measured.timings:
@@ -72,7 +75,7 @@ def backends(settings: Sequence[Setting], *, by_size: bool) -> Curves:
 def comparer(batches: Sequence[int]) -> Curves:
     """The main job with one backend."""
     backend = next(iter(choose(()))).name
-    command = [sys.executable, "-m", "googlenet_parity", "run", "--backend", backend, "--batch-size"]
+    command = [sys.executable, "-m", "netparity", "run", "--backend", backend, "--batch-size"]
     points = []
     for batch in batches:
         start = time.perf_counter()
@@ -80,7 +83,7 @@ def comparer(batches: Sequence[int]) -> Curves:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            raise SystemExit(f"googlenet-parity run --batch-size {batch} ended with exit code {process.returncode}.")
+            raise SystemExit(f"netparity run --batch-size {batch} ended with exit code {process.returncode}.")
         points.append(Point(batch, (time.perf_counter() - start) / batch, usage.ru_maxrss * 1024))
         print(f"  comparer, batch {batch}", file=sys.stderr)
     return {f"run --backend {backend}": points}

@@ -1,8 +1,7 @@
-"""A step of training by ``googlenet-parity train`` beside the plain ways of each framework.
+"""A step of training by ``netparity train`` beside the plain ways of each framework.
 
-"ours" goes through the backend's ``train``, as the command does, with all that it tells of a step; "ours, bfloat16" is
-``train --bfloat16``, where the processor has it. Each way has a process of its own, and they take turns; a step is 128
-images of 1 x 96 x 96, in float32 but for that one.
+"ours" goes through the backend's ``train``, as the command does, with all that it tells of a step. Each way has a
+process of its own, and they take turns; a step is 128 images of 1 x 96 x 96, in float32.
 
 Run: python benchmarks/training.py [torch] [tf] [mx]
 """
@@ -24,7 +23,6 @@ BATCH_SIZE = 128
 STEPS = 10
 ROUNDS = 5
 LR = 0.01
-BFLOAT16 = "ours, bfloat16"
 
 WAYS = {
     "torch": ("eager", "channels-last"),
@@ -38,26 +36,12 @@ def main() -> None:
     for framework in sys.argv[1:] or WAYS:
         ways = ("ours", *WAYS[framework])
         processes = {way: _start(framework, way) for way in ways}
-        if framework == "torch" and _has_bfloat16():
-            processes[BFLOAT16] = _start(framework, BFLOAT16)
         print(f"== {framework}, {STEPS} steps of {BATCH_SIZE} images")
         seconds = interleaved({way: partial(_ask, process) for way, process in processes.items()}, ROUNDS)
         best = min(ways[1:], key=lambda way: sorted(seconds[way])[ROUNDS // 2])
         print_ratios(seconds, best, {"ours": 1.0})
         for process in processes.values():
             process.communicate()
-
-
-def _has_bfloat16() -> bool:
-    from googlenet_np import init_weights
-    from googlenet_np.errors import OptionError
-    from googlenet_torch.backend import Backend
-
-    try:
-        Backend().build(init_weights(0), "float32").train_in_bfloat16()
-    except OptionError:
-        return False
-    return True
 
 
 def _start(framework: str, way: str) -> subprocess.Popen[str]:
@@ -88,24 +72,19 @@ def serve(framework: str, way: str) -> None:
     random = np.random.default_rng(0)
     images = random.random((BATCH_SIZE, 1, 96, 96), np.float32)
     labels = random.integers(0, 10, BATCH_SIZE)
-    if way in ("ours", BFLOAT16):
-        steps = _ours(framework, images, labels, bfloat16=way == BFLOAT16)
-    else:
-        steps = globals()[f"_{framework}"](way, images, labels)
+    steps = _ours(framework, images, labels) if way == "ours" else globals()[f"_{framework}"](way, images, labels)
     for _ in sys.stdin:
         steps()
         print("done", flush=True)
 
 
-def _ours(framework: str, images: Any, labels: Any, *, bfloat16: bool) -> Callable[[], object]:
+def _ours(framework: str, images: Any, labels: Any) -> Callable[[], object]:
     from googlenet_np import init_weights
-    from googlenet_np.backend import Hyperparameters
-    from googlenet_parity.allocator import keep_freed_memory
+    from netparity import Hyperparameters
+    from netparity.system.allocator import keep_freed_memory
 
     keep_freed_memory()  # as the command does
     model = import_module(f"googlenet_{framework}.backend").Backend().build(init_weights(0), "float32")
-    if bfloat16:
-        model.train_in_bfloat16()
     batches = [(images, labels)] * STEPS
     return lambda: model.train(batches, Hyperparameters(lr=LR), listener=lambda step: None)
 

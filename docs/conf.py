@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from functools import partial
+from functools import partialmethod
 from importlib import import_module
 from pathlib import Path
 
-import nbclient.client
+from nbclient.client import NotebookClient
 
-from googlenet_parity.quiet import quiet
+from netparity.system.stderr import quiet
 
 DOCS = Path(__file__).resolve().parent
 BUILD = DOCS.parent / "build"
@@ -21,7 +21,7 @@ sys.path.insert(0, str(DOCS / "_extensions"))
 os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
 EXERCISES = str(DOCS.parent / "examples" / "exercises")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (EXERCISES, os.environ.get("PYTHONPATH"))))
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # TensorFlow greets and tells of GPUs that are not there
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # TensorFlow greets, and reports GPUs that are not there
 os.environ["COLUMNS"] = "100"  # of tables that commands print
 # IPython and Matplotlib keep settings and caches in the user's home, which are to decide nothing here.
 os.environ["IPYTHONDIR"] = str(BUILD / "ipython")
@@ -47,14 +47,16 @@ with quiet():  # for the API reference
     for package in ("googlenet_mx", "googlenet_tf", "googlenet_torch"):
         import_module(package)
 
-# A command's output comes in pieces. MyST-NB puts a line break between any two, so they are joined before it sees them.
-import_module("myst_nb.core.execute")  # derives a class from it, which takes the class itself
-vars(nbclient.client)["NotebookClient"] = partial(nbclient.client.NotebookClient, coalesce_streams=True)
+# A command's output comes in pieces, cut anywhere. MyST-NB puts a line break between any two, even within a table's
+# row; nbclient can join them before, and MyST-NB has no option that asks it to.
+NotebookClient.__init__ = partialmethod(  # type: ignore[assignment, method-assign, unused-ignore]
+    NotebookClient.__init__, coalesce_streams=True
+)
 
 project = "googlenet-parity"
 author = "the googlenet-parity authors"
 extensions = ["myst_nb", "sphinx_design", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "pages"]
-exclude_patterns = ["results", "_*"]
+exclude_patterns = ["decisions", "results", "_*"]
 source_suffix = {".md": "myst-nb"}
 highlight_language = "text"  # blocks without a language are commands and what they print
 

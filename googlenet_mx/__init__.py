@@ -10,9 +10,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from googlenet_mx import _numpy_bool  # noqa: F401 -- first, as it makes "import mxnet" work everywhere below
-from googlenet_mx.checkpoint import load_checkpoint, save_checkpoint
 from googlenet_mx.model import GoogLeNet, Inception
 from googlenet_mx.weights import export_weights, import_weights
+from netparity.system.lazy import lazy
+
+if TYPE_CHECKING:
+    from googlenet_mx.checkpoint import load_checkpoint, save_checkpoint
+else:  # with all that reads files
+    __getattr__, __dir__ = lazy(__name__, __file__)
 
 __all__ = ["GoogLeNet", "Inception", "export_weights", "import_weights", "load_checkpoint", "save_checkpoint"]

@@ -1,4 +1,4 @@
-"""MXNet's side of the contract in :mod:`googlenet_np.backend`.
+"""MXNet's side of the contract in :mod:`netparity.network.contract`.
 
 What stands under a layer's name is what the model's own block of that name gave: forward hooks record it in one real
 forward pass. Nothing here repeats what the model does, so a fault in the model shows in the numbers.
@@ -19,15 +19,16 @@ from typing import Any
 
 import mxnet as mx
 import numpy as np
-import numpy.typing as npt
 from mxnet import autograd, gluon
 
 from googlenet_mx.model import GoogLeNet
 from googlenet_mx.training import Training
 from googlenet_mx.ways import training_ways, ways
 from googlenet_mx.weights import as_ndarray, export_weights, import_weights, named_parameters
-from googlenet_np.architecture import GOOGLENET, GlobalAvgPool2d
-from googlenet_np.backend import (
+from googlenet_np.architecture import GOOGLENET
+from googlenet_np.weights import check_state, check_weights, weights_like
+from netparity.network.contract import (
+    Array,
     Batch,
     DType,
     Forward,
@@ -39,17 +40,13 @@ from googlenet_np.backend import (
     Steps,
     check_dtype,
 )
-from googlenet_np.errors import ImagesError, OptionError
-from googlenet_np.images import check_images, check_labels, checked_batches
-from googlenet_np.weights import check_state, check_weights, weights_like
-
-__all__ = ["Backend", "MXNetModel"]
-
-Array = npt.NDArray[Any]
+from netparity.network.errors import ImagesError, OptionError
+from netparity.network.images import check_images, check_labels, checked_batches
+from netparity.network.kinds import GlobalAvgPool2d
 
 
 class Backend:
-    """MXNet on the CPU, behind :class:`googlenet_np.backend.Backend`."""
+    """MXNet on the CPU, behind :class:`netparity.network.contract.Backend`."""
 
     name = "mx"
 
@@ -98,7 +95,7 @@ class Backend:
 
 
 class MXNetModel:
-    """A ``GoogLeNet`` behind :class:`googlenet_np.backend.BuiltModel`, where the methods are described.
+    """A ``GoogLeNet`` behind :class:`netparity.network.contract.BuiltModel`, where the methods are described.
 
     Args:
         model: On the CPU, initialised, not hybridized (hooks are silent inside a hybridized block). It is used, not

@@ -10,17 +10,14 @@ from typing import Any
 
 import mxnet as mx
 import numpy as np
-import numpy.typing as npt
 
 from googlenet_np.architecture import GOOGLENET
-from googlenet_np.errors import FileError, WeightsError
-from googlenet_np.files import atomic_write, read_file
-from googlenet_np.module_trees import GLUON_EXPORT, GLUON_SOURCE, PROJECT, StoredTensors, renamed, strip_common
+from googlenet_np.module_trees import GLUON_EXPORT, GLUON_SOURCE, PROJECT
 from googlenet_np.weights import check_weights
-
-__all__ = ["load_checkpoint", "read_tensors", "save_checkpoint"]
-
-Array = npt.NDArray[Any]
+from netparity.files.disk import atomic_write, read_file
+from netparity.files.stored_tensors import StoredTensors, renamed, strip_common
+from netparity.network.contract import Array
+from netparity.network.errors import FileError, WeightsError
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Array]:
@@ -55,7 +52,7 @@ def read_tensors(path: str | os.PathLike[str]) -> StoredTensors:
             f"{os.fspath(path)!r}: The file holds arrays without names; expected those of save_parameters or export."
         )
     tensors = {name: array.asnumpy() for name, array in arrays.items()}
-    return StoredTensors(path, tensors, (PROJECT, GLUON_SOURCE, GLUON_EXPORT), _keys)
+    return StoredTensors(GOOGLENET, path, tensors, (PROJECT, GLUON_SOURCE, GLUON_EXPORT), _keys)
 
 
 def save_checkpoint(path: str | os.PathLike[str], weights: Mapping[str, Array]) -> None:

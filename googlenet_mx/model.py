@@ -12,8 +12,6 @@ from typing import Any
 from mxnet.gluon import HybridBlock, nn
 from mxnet.util import is_np_array
 
-__all__ = ["GoogLeNet", "Inception"]
-
 
 class Inception(HybridBlock):
     """Four parallel branches over one input, concatenated over the channels (paper, Figure 2b).

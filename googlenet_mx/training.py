@@ -7,16 +7,11 @@ from typing import Any
 
 import mxnet as mx
 import numpy as np
-import numpy.typing as npt
 from mxnet import autograd, gluon
 
 from googlenet_mx.model import GoogLeNet
 from googlenet_mx.weights import as_ndarray, named_parameters
-from googlenet_np.backend import Batch, Hyperparameters, Listener, OptimizerState, Step
-
-__all__ = ["Training"]
-
-Array = npt.NDArray[Any]
+from netparity.network.contract import Array, Batch, Hyperparameters, Listener, OptimizerState, Step
 
 
 class Training:
@@ -34,8 +29,10 @@ class Training:
         self.hyperparameters = hyperparameters
         self.model.hybridize(static_alloc=True, static_shape=True)
         self.loss = gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=False)
+        self.numbers = {name: number for number, name in enumerate(named_parameters(model))}
+        """The number that the trainer has for each parameter: its place in the list."""
         self.trainer = gluon.Trainer(
-            model.collect_params(),
+            [*named_parameters(model).values()],
             mx.optimizer.SGD(
                 learning_rate=hyperparameters.lr,
                 momentum=hyperparameters.momentum,
@@ -83,20 +80,20 @@ class Training:
         """Copies of the momentum arrays, which MXNet makes at the first step; empty before, and without momentum."""
         states = self._updater.states
         arrays = {
-            name: states[index].asnumpy() for name, index in self._indices.items() if states.get(index) is not None
+            name: states[number].asnumpy() for name, number in self.numbers.items() if states.get(number) is not None
         }
         return OptimizerState(arrays, self._scale)
 
     def import_state(self, state: OptimizerState) -> None:
         """Goes on from this state, whichever framework made it."""
-        updater, indices = self._updater, self._indices
+        updater = self._updater
         updater.states.clear()
         updater.states_synced.clear()
         if not self.hyperparameters.momentum:
             return
         for name, array in state.scaled(self._scale).items():
-            updater.states[indices[name]] = as_ndarray(array, self.model.fc.weight.dtype)
-            updater.states_synced[indices[name]] = True
+            updater.states[self.numbers[name]] = as_ndarray(array, self.model.fc.weight.dtype)
+            updater.states_synced[self.numbers[name]] = True
 
     def _targets(self, labels: Array, logits: Any) -> Any:
         """The labels one-hot, and smoothed; in the dtype of the logits."""
@@ -107,8 +104,8 @@ class Training:
 
     @property
     def _sums_key(self) -> int:
-        """The first that the trainer has not taken, which numbers the parameters."""
-        return len(self.trainer._params)
+        """The first number that the trainer has not taken."""
+        return len(self.numbers)
 
     @property
     def _scale(self) -> float:
@@ -129,15 +126,9 @@ class Training:
         if self.trainer._params_to_init:
             self.trainer._init_params()
 
-    @property
-    def _indices(self) -> dict[str, int]:
-        """Under which number the trainer keeps each parameter."""
-        places = {id(parameter): index for index, parameter in enumerate(self.trainer._params)}
-        return {name: places[id(parameter)] for name, parameter in named_parameters(self.model).items()}
-
 
 def _stand_in(batch: Batch) -> Batch:
-    """For an empty part of a joint batch, since MXNet has no empty arrays: an image, to be given no weight."""
+    """A single image in place of an empty part of a joint batch, without weight: MXNet has no empty arrays."""
     images, labels = batch
     return np.zeros((1, *images.shape[1:]), images.dtype), np.zeros(1, labels.dtype)
 

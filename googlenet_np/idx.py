@@ -20,9 +20,7 @@ from typing import BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
-from googlenet_np.errors import FileError
-
-__all__ = ["idx_sha256", "read_idx"]
+from netparity.network.errors import FileError
 
 MAGIC = b"\0\0\x08"
 GZIP_MAGIC = b"\x1f\x8b"

@@ -11,8 +11,17 @@ Usage::
     weights = export_weights(model)  # NumPy arrays, in the layouts that all frameworks here share
 """
 
-from googlenet_tf.checkpoint import load_checkpoint, save_checkpoint
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from googlenet_tf.model import GoogLeNet, Inception
 from googlenet_tf.weights import export_weights, import_weights
+from netparity.system.lazy import lazy
+
+if TYPE_CHECKING:
+    from googlenet_tf.checkpoint import load_checkpoint, save_checkpoint
+else:  # with all that reads files
+    __getattr__, __dir__ = lazy(__name__, __file__)
 
 __all__ = ["GoogLeNet", "Inception", "export_weights", "import_weights", "load_checkpoint", "save_checkpoint"]

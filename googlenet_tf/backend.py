@@ -1,4 +1,4 @@
-"""TensorFlow's side of the contract in :mod:`googlenet_np.backend`: NCHW at the border, NHWC within.
+"""TensorFlow's side of the contract in :mod:`netparity.network.contract`: NCHW at the border, NHWC within.
 
 What runs once runs eagerly, since tracing a ``tf.function`` through this network takes longer than one pass.
 """
@@ -12,12 +12,18 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from googlenet_np import layout
 from googlenet_np.architecture import GOOGLENET
-from googlenet_np.backend import (
+from googlenet_np.weights import check_state, check_weights, weights_like
+from googlenet_tf.inference import Inference, replaced_calls
+from googlenet_tf.model import GoogLeNet
+from googlenet_tf.training import Training
+from googlenet_tf.ways import training_ways, ways
+from googlenet_tf.weights import canonical_array, export_weights, import_weights, named_layer, named_variables
+from netparity.network import layout
+from netparity.network.contract import (
+    Array,
     Batch,
     DType,
     Forward,
@@ -29,22 +35,12 @@ from googlenet_np.backend import (
     Steps,
     check_dtype,
 )
-from googlenet_np.errors import ImagesError, OptionError
-from googlenet_np.images import check_images, check_labels, checked_batches
-from googlenet_np.weights import check_state, check_weights, weights_like
-from googlenet_tf.inference import Inference, replaced_calls
-from googlenet_tf.model import GoogLeNet
-from googlenet_tf.training import Training
-from googlenet_tf.ways import training_ways, ways
-from googlenet_tf.weights import canonical_array, export_weights, import_weights, named_layer, named_variables
-
-__all__ = ["Backend", "SamePadding", "TFModel"]
-
-Array = npt.NDArray[Any]
+from netparity.network.errors import ImagesError, OptionError
+from netparity.network.images import check_images, check_labels, checked_batches
 
 
 class Backend:
-    """TensorFlow, behind :class:`googlenet_np.backend.Backend`.
+    """TensorFlow, behind :class:`netparity.network.contract.Backend`.
 
     Args:
         padding: As :class:`~googlenet_tf.GoogLeNet` takes it. Only ``"symmetric"`` can agree with the other frameworks.
@@ -112,7 +108,7 @@ class SamePadding(Backend):
 
 
 class TFModel:
-    """A ``GoogLeNet`` behind :class:`googlenet_np.backend.BuiltModel`, where the methods are described.
+    """A ``GoogLeNet`` behind :class:`netparity.network.contract.BuiltModel`, where the methods are described.
 
     Args:
         model: One that has weights. It is used, not copied: weights written later do count, except in ``predict``,

@@ -18,18 +18,16 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
-from googlenet_np.errors import FileError, WeightsError
-from googlenet_np.files import atomic_write, read_file
-from googlenet_np.module_trees import KERAS, PROJECT, StoredTensors, renamed
+from googlenet_np.architecture import GOOGLENET
+from googlenet_np.module_trees import KERAS, PROJECT
 from googlenet_np.weights import check_weights, weights_like
 from googlenet_tf.model import GoogLeNet
 from googlenet_tf.weights import canonical_layout, import_weights
-
-__all__ = ["load_checkpoint", "read_tensors", "save_checkpoint"]
-
-Array = npt.NDArray[Any]
+from netparity.files.disk import atomic_write, read_file
+from netparity.files.stored_tensors import StoredTensors, renamed
+from netparity.network.contract import Array
+from netparity.network.errors import FileError, WeightsError
 
 SUFFIXES = (".keras", ".weights.h5")
 
@@ -85,7 +83,7 @@ def read_tensors(path: str | os.PathLike[str]) -> StoredTensors:
     version = attributes.get("keras_version", version)
     versions = {"keras": version} if isinstance(version, str) else {}
     keys = _numbered_keys if "layer_names" in attributes else _keys
-    return StoredTensors(path, variables, (*KERAS, PROJECT), keys, canonical_layout, versions)
+    return StoredTensors(GOOGLENET, path, variables, (*KERAS, PROJECT), keys, canonical_layout, versions)
 
 
 def save_checkpoint(path: str | os.PathLike[str], weights: Mapping[str, Array]) -> None:
@@ -136,7 +134,7 @@ def _keys(paths: Iterable[str]) -> dict[str, str]:
 
 
 def _numbered_keys(paths: Iterable[str]) -> dict[str, str]:
-    """In a ``.h5`` file of Keras 2."""
+    """Keys for the names in a ``.h5`` file of Keras 2."""
     return renamed({path: path for path in paths}, _numbered(paths))
 
 

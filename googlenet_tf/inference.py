@@ -23,8 +23,6 @@ from googlenet_np.architecture import GOOGLENET
 from googlenet_tf.model import GoogLeNet, SymmetricConv2D, SymmetricMaxPool2D, on_four_sides
 from googlenet_tf.weights import named_layer
 
-__all__ = ["Inference", "replaced_calls"]
-
 Call = Callable[[tf.Tensor], tf.Tensor]
 
 

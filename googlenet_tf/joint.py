@@ -8,8 +8,6 @@ import tensorflow as tf
 
 from googlenet_tf.model import GoogLeNet
 
-__all__ = ["JointModel"]
-
 
 class JointModel(tf.keras.Model):
     """A network of which several processes train a part of each batch: its loss and metrics are the joint batch's.

@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from googlenet_np import layout
-from googlenet_np.backend import Batch, Hyperparameters, Listener, OptimizerState, Step
 from googlenet_tf.joint import JointModel
 from googlenet_tf.model import GoogLeNet
 from googlenet_tf.weights import canonical_array, keras_array, named_variables
-
-__all__ = ["Training"]
+from netparity.network import layout
+from netparity.network.contract import Batch, Hyperparameters, Listener, OptimizerState, Step
 
 
 class Training:
@@ -137,7 +135,7 @@ class SGD(tf.keras.optimizers.SGD):
     """Keras' own, with weight decay that goes through the momentum; ``weight_decay`` of Keras goes past it.
 
     Args:
-        args, kwargs: As of ``tf.keras.optimizers.SGD``.
+        args, kwargs: The arguments of ``tf.keras.optimizers.SGD``.
         l2: The weight decay: what of each parameter is added to its gradient.
     """
 
@@ -146,7 +144,7 @@ class SGD(tf.keras.optimizers.SGD):
         self.l2 = l2
 
     def update_step(self, gradient: tf.Tensor, variable: Any, *args: Any) -> None:
-        """One parameter's step; Keras 3 hands the learning rate in as well."""
+        """One parameter's step; Keras 3 passes the learning rate, too."""
         if self.l2:
             gradient = gradient + tf.cast(self.l2, variable.dtype) * tf.convert_to_tensor(variable)
         super().update_step(gradient, variable, *args)
@@ -168,7 +166,7 @@ class _Source:
         assert model.in_channels is not None  # it has weights
         self.channels, self.classes, self.dtype = model.in_channels, model.fc.units, model.dtype
         self.lengths: deque[int] = deque()
-        """Of the batches that were handed out, first of those that are not trained on yet."""
+        """Images of each batch that was handed out and is not trained on yet, in order."""
         self._batches: Iterator[Batch] = iter(())
         self._shared = shared
         self._failure: Exception | None = None
@@ -199,7 +197,7 @@ class _Source:
 
 
 class _EachBatch(tf.keras.callbacks.Callback):
-    """Tells of every batch by itself; Keras' own numbers are means since the epoch began."""
+    """Reports every batch by itself; Keras' own numbers are means since the epoch began."""
 
     def __init__(self, listener: Listener, source: _Source) -> None:
         super().__init__()

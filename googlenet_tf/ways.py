@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from googlenet_np import layout
-from googlenet_np.backend import Batch, Forward, Hyperparameters, Steps
 from googlenet_tf.model import GoogLeNet
 from googlenet_tf.training import SGD
-
-__all__ = ["training_ways", "ways"]
-
-Array = npt.NDArray[Any]
+from netparity.network import layout
+from netparity.network.contract import Array, Batch, Forward, Hyperparameters, Steps
 
 
 def ways(model: GoogLeNet) -> Mapping[str, Callable[[], Forward]]:

@@ -1,7 +1,7 @@
 """Weights between a Keras model and the canonical NumPy set.
 
 Keras keeps kernels HWIO and dense weights (in, out), so every weight is permuted on its way, by the functions of
-``googlenet_np.layout``. It is found by its layer's canonical name, never by its position.
+``netparity.network.layout``. It is found by its layer's canonical name, never by its position.
 """
 
 from __future__ import annotations
@@ -15,23 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from googlenet_np import layout
 from googlenet_np.architecture import GOOGLENET
-from googlenet_np.errors import WeightsError
 from googlenet_np.weights import check_weights, weights_like
 from googlenet_tf.model import GoogLeNet
-
-__all__ = [
-    "canonical_array",
-    "canonical_layout",
-    "export_weights",
-    "import_weights",
-    "keras_array",
-    "named_layer",
-    "named_variables",
-]
-
-Array = npt.NDArray[Any]
+from netparity.network import layout
+from netparity.network.contract import Array
+from netparity.network.errors import WeightsError
+from netparity.network.weights import check_precision
 
 # By rank: kernels, dense weights, biases.
 _TO_KERAS: dict[int, Callable[[Array], Array]] = {
@@ -79,11 +69,7 @@ def import_weights(model: GoogLeNet, weights: Mapping[str, Array]) -> None:
     """
     check_weights(weights, in_channels=model.in_channels, num_classes=model.fc.units)
     dtype = np.dtype(tf.as_dtype(model.variable_dtype).as_numpy_dtype)
-    wider = [name for name in weights if not np.can_cast(weights[name].dtype, dtype)]
-    if wider:
-        raise WeightsError(
-            f"The model is {dtype}, so bits would be lost from wider tensors: {', '.join(sorted(wider))}."
-        )
+    check_precision(weights, dtype.name)
     model.build((None, None, None, weights_like(weights)[0]))
     variables = named_variables(model)
 
@@ -111,7 +97,7 @@ def keras_array(weight: Array, dtype: npt.DTypeLike) -> Array:
 
 
 def _handles(variable: Any) -> list[Any]:
-    """Of a variable's memory; one for each replica in this process, if it was made in a distribution strategy."""
+    """Handles of a variable's memory; one for each replica in this process, if a distribution strategy made it."""
     stored = variable if isinstance(variable, tf.Variable) else variable.value  # Keras 3 wraps TensorFlow's
     replicas = stored.values if isinstance(stored, tf.distribute.DistributedValues) else (stored,)
     return [replica.handle for replica in replicas]

@@ -9,8 +9,15 @@
 
 from __future__ import annotations
 
-from googlenet_torch.checkpoint import load_checkpoint, save_checkpoint
+from typing import TYPE_CHECKING
+
 from googlenet_torch.model import GoogLeNet, Inception
 from googlenet_torch.weights import export_weights, import_weights
+from netparity.system.lazy import lazy
+
+if TYPE_CHECKING:
+    from googlenet_torch.checkpoint import load_checkpoint, save_checkpoint
+else:  # with all that reads files
+    __getattr__, __dir__ = lazy(__name__, __file__)
 
 __all__ = ["GoogLeNet", "Inception", "export_weights", "import_weights", "load_checkpoint", "save_checkpoint"]

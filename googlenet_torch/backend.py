@@ -1,4 +1,4 @@
-"""PyTorch's side of the contract in :mod:`googlenet_np.backend`.
+"""PyTorch's side of the contract in :mod:`netparity.network.contract`.
 
 What stands under a layer's name is read off the model itself: ``torch.fx`` traces the forward pass once, and a layer
 is its own module and whatever follows it before the next layer, such as a ReLU. A ReLU that the model leaves out is
@@ -15,13 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, distributed, fx, nn
 from torch.nn import functional as F
 
 from googlenet_np.architecture import GOOGLENET
-from googlenet_np.backend import (
+from googlenet_np.weights import check_state, check_weights, weights_like
+from googlenet_torch.inference import Inference
+from googlenet_torch.model import GoogLeNet
+from googlenet_torch.training import Training
+from googlenet_torch.ways import export_onnx, training_ways, ways
+from googlenet_torch.weights import export_weights, import_weights
+from netparity.network.contract import (
+    Array,
     Batch,
     DType,
     Forward,
@@ -33,22 +39,12 @@ from googlenet_np.backend import (
     Steps,
     check_dtype,
 )
-from googlenet_np.errors import ImagesError, OptionError
-from googlenet_np.images import check_images, check_labels, checked_batches
-from googlenet_np.weights import check_state, check_weights, weights_like
-from googlenet_torch.inference import Inference
-from googlenet_torch.model import GoogLeNet
-from googlenet_torch.training import Training
-from googlenet_torch.ways import export_onnx, training_ways, ways
-from googlenet_torch.weights import export_weights, import_weights
-
-__all__ = ["Backend", "TorchModel"]
-
-Array = npt.NDArray[Any]
+from netparity.network.errors import ImagesError, OptionError
+from netparity.network.images import check_images, check_labels, checked_batches
 
 
 class Backend:
-    """PyTorch on the CPU, behind :class:`googlenet_np.backend.Backend`."""
+    """PyTorch on the CPU, behind :class:`netparity.network.contract.Backend`."""
 
     name = "torch"
 
@@ -95,7 +91,7 @@ class Backend:
 
 
 class TorchModel:
-    """A ``GoogLeNet`` behind :class:`googlenet_np.backend.BuiltModel`, where the methods are described.
+    """A ``GoogLeNet`` behind :class:`netparity.network.contract.BuiltModel`, where the methods are described.
 
     Args:
         model: On the CPU, its input channels known; not to be changed afterwards.
@@ -104,7 +100,6 @@ class TorchModel:
     def __init__(self, model: GoogLeNet) -> None:
         self._model = model
         self._training: Training | None = None
-        self._autocast: torch.dtype | None = None
         self._dtype = model.fc.weight.dtype
         self._in_channels = model.get_parameter("b1.conv.weight").shape[1]
         self._whole = fx.Tracer().trace(model)
@@ -167,14 +162,7 @@ class TorchModel:
 
     def training(self, hyperparameters: Hyperparameters) -> Training:
         """A new training of this model."""
-        return Training(self._model, hyperparameters, self._autocast)
-
-    def train_in_bfloat16(self) -> None:
-        if self._dtype is not torch.float32:
-            raise OptionError(f"bfloat16 takes the place of float32; this model is {self._dtype}.")
-        if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-            raise OptionError("This processor has no bfloat16 that PyTorch's oneDNN can use.")
-        self._autocast, self._training = torch.bfloat16, None
+        return Training(self._model, hyperparameters)
 
     def export_weights(self) -> dict[str, Array]:
         return export_weights(self._model)

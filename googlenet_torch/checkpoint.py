@@ -14,21 +14,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from googlenet_np.architecture import GOOGLENET
-from googlenet_np.errors import FileError, WeightsError, printable
-from googlenet_np.files import atomic_write, read_file
-from googlenet_np.module_trees import PROJECT, TORCH_NOTE, TORCH_SOURCE, StoredTensors, renamed, strip_common
-from googlenet_np.pickles import called_names
-from googlenet_np.tensor_files import ForeignTensor
+from googlenet_np.module_trees import PROJECT, TORCH_NOTE, TORCH_SOURCE
 from googlenet_np.weights import check_weights
-
-__all__ = ["load_checkpoint", "read_tensors", "save_checkpoint"]
-
-Array = npt.NDArray[Any]
+from netparity.files.disk import atomic_write, read_file
+from netparity.files.pickles import called_names
+from netparity.files.stored_tensors import StoredTensors, renamed, strip_common
+from netparity.files.tensors import ForeignTensor
+from netparity.network.contract import Array
+from netparity.network.errors import FileError, WeightsError
+from netparity.system.text import printable
 
 WRAPPERS = ("state_dict", "model_state_dict")
 """Keys under which training scripts keep the state dict beside an optimiser's and an epoch."""
@@ -73,7 +71,7 @@ def read_tensors(path: str | os.PathLike[str]) -> StoredTensors:
         tensors = {str(name): _array(tensor) for name, tensor in _state_dict(content).items()}
     except WeightsError as error:
         raise WeightsError(f"{os.fspath(path)!r}: {error}") from None
-    return StoredTensors(path, tensors, (PROJECT, TORCH_SOURCE, TORCH_NOTE), _keys)
+    return StoredTensors(GOOGLENET, path, tensors, (PROJECT, TORCH_SOURCE, TORCH_NOTE), _keys)
 
 
 def save_checkpoint(path: str | os.PathLike[str], weights: Mapping[str, Array]) -> None:

@@ -2,8 +2,8 @@
 
 Traced from the model itself, so that whatever the model does, this does too. oneDNN Graph then takes convolutions with
 their biases and ReLUs, pools and the dense layer over as partitions, compiled for one shape of input, with weights that
-lie in memory as it wants them. Measured beside the alternatives in ``googlenet-parity bench``: as fast as ONNX Runtime,
-where ``torch.compile`` is slower and takes 40 s to compile.
+lie in memory as it wants them. Measured beside the alternatives in ``netparity bench``: as fast as ONNX Runtime, where
+``torch.compile`` is slower and takes 40 s to compile.
 
 It is reached through TorchScript, which PyTorch has deprecated. Where it is gone one day, or this PyTorch has no oneDNN
 Graph, what is left is the model in channels-last.
@@ -20,12 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Inference"]
-
 PIXELS = 32 * 96 * 96
-"""Of the images that are computed together. More at a time leave the processor's caches, and take arrays of 32 MB and
-more, which the C library gets anew from the kernel in every call: 128 images of 96×96 at once took 1.3 times as long,
-and twice the memory (measured).
+"""Pixels of the images that are computed together. More at a time leave the processor's caches, and take arrays of
+32 MB and more, which the C library gets anew from the kernel in every call: 128 images of 96×96 at once took 1.3 times
+as long, and twice the memory (measured).
 """
 
 RUNS = 3

@@ -14,8 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["GoogLeNet", "Inception"]
-
 
 class Inception(nn.Module):
     """Four parallel branches over one input, concatenated over the channels (paper, Figure 2b).

@@ -6,15 +6,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy.typing as npt
 import torch
 from torch import Tensor, distributed, nn
 
-from googlenet_np.backend import Batch, Hyperparameters, Listener, OptimizerState, Step
-
-__all__ = ["Training"]
-
-Array = npt.NDArray[Any]
+from netparity.network.contract import Array, Batch, Hyperparameters, Listener, OptimizerState, Step
 
 
 class Training:
@@ -27,14 +22,11 @@ class Training:
         model: On the CPU. Its parameters change their memory format to channels-last, in which oneDNN convolves
             fastest; their values and shapes stay.
         hyperparameters: Of the optimiser and the loss.
-        autocast: The dtype of activations and products; None for the model's own. Parameters, loss and optimiser keep
-            theirs.
     """
 
-    def __init__(self, model: nn.Module, hyperparameters: Hyperparameters, autocast: torch.dtype | None = None) -> None:
+    def __init__(self, model: nn.Module, hyperparameters: Hyperparameters) -> None:
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
         self.hyperparameters = hyperparameters
-        self.autocast = autocast
         self.processes = distributed.get_world_size() if distributed.is_initialized() else 1
         self.network = nn.parallel.DistributedDataParallel(model) if self.processes > 1 else model
         self.loss = nn.CrossEntropyLoss(
@@ -59,7 +51,7 @@ class Training:
     def _step(self, images: Array, labels: Array) -> Step:
         x = torch.from_numpy(images).to(memory_format=torch.channels_last)
         y = torch.from_numpy(labels)
-        logits = self._logits(x)
+        logits = self.network(x)
         loss = self.loss(logits, y)
         right = (logits.argmax(dim=1) == y).sum().item()
         if self.processes > 1:
@@ -70,11 +62,6 @@ class Training:
         loss.backward()
         self.optimizer.step()
         return step
-
-    def _logits(self, x: Tensor) -> Tensor:
-        with torch.autocast("cpu", self.autocast, enabled=self.autocast is not None):
-            logits: Tensor = self.network(x)
-        return logits.to(x.dtype)
 
     def _joint(self, loss: Tensor, right: float, images: int) -> tuple[Tensor, Step]:
         """What to go back from, and the joint batch's step, of what is summed over this process's part of it.

@@ -12,15 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from googlenet_np.backend import Batch, Forward, Hyperparameters, Steps
-
-__all__ = ["export_onnx", "training_ways", "ways"]
-
-Array = npt.NDArray[Any]
+from netparity.network.contract import Array, Batch, Forward, Hyperparameters, Steps
 
 
 def ways(model: nn.Module) -> Mapping[str, Callable[[], Forward]]:

@@ -7,21 +7,17 @@ are the canonical names, so nothing is renamed or transposed here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from googlenet_np.architecture import GOOGLENET
-from googlenet_np.errors import WeightsError
 from googlenet_np.weights import check_weights
-
-__all__ = ["export_weights", "import_weights"]
-
-Array = npt.NDArray[Any]
+from netparity.network.contract import Array
+from netparity.network.errors import WeightsError
+from netparity.network.weights import check_precision
 
 
 def export_weights(model: nn.Module) -> dict[str, Array]:
@@ -59,7 +55,7 @@ def import_weights(model: nn.Module, weights: Mapping[str, Array]) -> None:
     tensors = _tensors(model)
     kernel, bias = tensors["b1.conv.weight"], tensors["fc.bias"]
     check_weights(weights, in_channels=None if is_lazy(kernel) else kernel.shape[1], num_classes=bias.shape[0])
-    _check_precision(weights, bias)
+    check_precision(weights, str(bias.dtype).removeprefix("torch."))
     with torch.no_grad():
         if is_lazy(kernel):
             channels = weights["b1.conv.weight"].shape[1]
@@ -78,12 +74,3 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
     if difference := sorted(tensors.keys() ^ names.keys()):
         raise WeightsError(f"The model is no GoogLeNet: its state_dict differs in {', '.join(difference)}.")
     return {name: tensors[name] for name in names}
-
-
-def _check_precision(weights: Mapping[str, Array], like: Tensor) -> None:
-    lossy = [name for name, array in weights.items() if array.itemsize > like.element_size()]
-    if lossy:
-        raise WeightsError(
-            f"{len(lossy)} of the {len(weights)} arrays do not fit a model of {like.dtype} without losing bits, "
-            f"{lossy[0]!r} of {weights[lossy[0]].dtype} first; convert the arrays or the model."
-        )

@@ -1,6 +1,6 @@
 """Which backends a test run has, needs, or does without.
 
-The rule is that of einops: a backend that the run asks for, in the environment variable ``GOOGLENET_BACKENDS``, and
+The rule is that of einops: a backend that the run asks for, in the environment variable ``NETPARITY_BACKENDS``, and
 that cannot be imported is a failure; one that is not asked for and not installed is a skip that names it. So a run
 that was meant to judge three frameworks cannot pass by judging two. A framework that is installed and broken is
 never a skip.
@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from googlenet_np.backend import Backend
+from netparity.network.contract import Backend
 
 __all__ = ["BACKENDS", "VARIABLE", "framework", "installed_versions", "load", "package", "require", "required"]
 
@@ -24,11 +24,11 @@ FRAMEWORKS = {"torch": "torch", "tf": "tensorflow", "mx": "mxnet"}
 """Backend to the module of its framework."""
 
 BACKENDS = tuple(FRAMEWORKS)
-VARIABLE = "GOOGLENET_BACKENDS"
+VARIABLE = "NETPARITY_BACKENDS"
 
 
 def required() -> tuple[str, ...]:
-    """The backends that ``GOOGLENET_BACKENDS`` names, separated by commas or spaces.
+    """The backends that ``NETPARITY_BACKENDS`` names, separated by commas or spaces.
 
     Raises:
         pytest.UsageError: It names something that is no backend.

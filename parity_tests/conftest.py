@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from googlenet_np.backend import Backend
-from googlenet_np.errors import DataError
 from googlenet_np.fashion_mnist import find_fashion_mnist
+from netparity.network.contract import Backend
+from netparity.network.errors import DataError
 from parity_tests.backends import BACKENDS, VARIABLE, installed_versions, load, required
 
 # OpenMP's threads spin while they wait for each other. Where two processes share two cores, as under pytest-xdist,
@@ -48,7 +48,7 @@ def _header() -> list[str]:
 
 @pytest.fixture(scope="session", params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> Backend:
-    """Each backend in turn, as ``googlenet_parity.backends`` would give it."""
+    """Each backend in turn, as ``netparity.backends`` would give it."""
     return load(request.param)
 
 

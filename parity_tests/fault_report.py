@@ -15,13 +15,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from googlenet_np.backend import DType, Hyperparameters
-from googlenet_np.images import sample_images
-from googlenet_np.weights import init_weights
-from googlenet_parity.run import Case, Subject, run
-from googlenet_parity.training_truth import Steps
-from googlenet_parity.verdict import BackendReport, Status
-from parity_tests.faults import FAULTS, TRAINING, Fault
+from googlenet_np import GOOGLENET, init_weights, sample_images
+from netparity.network.contract import DType, Hyperparameters
+from netparity.runs.case import Case
+from netparity.runs.side_by_side import run
+from netparity.verdict.findings import TRAINING, Check, CheckKind, Status
+from netparity.verdict.report import BackendReport
+from netparity.verdict.training_truth import Steps
+from netparity.workers.backends import Subject
+from parity_tests.faults import FAULTS, Fault
 from parity_tests.soundness import installed
 
 __all__ = ["Outcome", "batches", "judge", "main"]
@@ -30,15 +32,15 @@ BATCH = 15
 """Faults judged side by side. They share one reference, which takes as long as judging half a dozen of them."""
 
 LOCAL_FIRST = (
-    "weights",
-    "layers",
-    "layer gradients",
-    "shapes",
-    "outputs",
-    "gradients",
-    "prediction",
-    "end to end",
-    "training",
+    CheckKind.WEIGHTS,
+    CheckKind.LAYERS,
+    CheckKind.LAYER_GRADIENTS,
+    CheckKind.SHAPES,
+    CheckKind.OUTPUTS,
+    CheckKind.GRADIENTS,
+    CheckKind.PREDICTION,
+    CheckKind.END_TO_END,
+    CheckKind.TRAINING,
 )
 """The checks in the order in which they say where a fault is: those of one tensor or one layer alone come first."""
 
@@ -56,10 +58,10 @@ class Outcome:
         return any(check.status.failed for check in self.report.checks)
 
     @property
-    def location(self) -> tuple[str, str, Status] | None:
+    def location(self) -> tuple[Check, str, Status] | None:
         """The first check that fails, the first tensor that fails in it, and how."""
         failed = [check for check in self.report.checks if check.status.failed]
-        for check in sorted(failed, key=lambda check: LOCAL_FIRST.index(check.check.rpartition(" ")[0])):
+        for check in sorted(failed, key=lambda check: LOCAL_FIRST.index(check.check.kind)):
             if found := check.first_failure:
                 return check.check, found.name, found.status
         return None
@@ -114,8 +116,8 @@ def judge(batch: Sequence[Fault]) -> Iterator[Outcome]:
         images, labels = sample_images(3, image_size=(40, 56), in_channels=3)
         weights = init_weights(0, in_channels=3)
         if batch[0].check == TRAINING:
-            return Case(weights, images, labels, (), training=_steps())
-        return Case(weights, images, labels, batch[0].dtypes)
+            return Case(GOOGLENET, weights, images, labels, (), training=_steps())
+        return Case(GOOGLENET, weights, images, labels, batch[0].dtypes)
 
     report = run(make_case, [Subject(fault.name, fault.target, required=True) for fault in batch])
     for fault, backend in zip(batch, report.backends, strict=True):

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from googlenet_np.backend import DTYPES, DType, Hyperparameters, LayerGradients
-from googlenet_np.layout import nchw_to_nhwc, oihw_to_hwio, out_in_to_in_out
+from netparity.network.contract import DTYPES, DType, Hyperparameters, LayerGradients
+from netparity.network.layout import nchw_to_nhwc, oihw_to_hwio, out_in_to_in_out
+from netparity.verdict.findings import GRADIENTS, LAYER_GRADIENTS, LAYERS, OUTPUTS, TRAINING, Check, CheckKind
 from parity_tests import faulty_numpy as faulty
 from parity_tests.faulty_numpy import Changed, OtherWindows, same_padding
 from parity_tests.numpy_backend import Backend
@@ -23,14 +24,9 @@ __all__ = ["FAULTS", "Fault"]
 
 Array = npt.NDArray[Any]
 
-LAYERS = "layers float32"
-LAYER_GRADIENTS = "layer gradients float32"
-OUTPUTS = "outputs float64"
-GRADIENTS = "gradients float64"
-SHAPES = "shapes float32"
-WEIGHTS = "weights float32"
-PREDICTION = "prediction float32"
-TRAINING = "training float64"
+SHAPES = Check(CheckKind.SHAPES, "float32")
+WEIGHTS = Check(CheckKind.WEIGHTS, "float32")
+PREDICTION = Check(CheckKind.PREDICTION, "float32")
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class Fault:
     backend: Backend | str
     place: str
     cause: str | None = None
-    check: str = LAYERS
+    check: Check = LAYERS
     suspect: bool = False
 
     @property
@@ -67,7 +63,7 @@ class Fault:
         """
         if self.check == TRAINING:
             return ()
-        return DTYPES if self.check.endswith("float64") else ("float32",)
+        return DTYPES if self.check.dtype == "float64" else ("float32",)
 
     @property
     def target(self) -> str:

@@ -11,8 +11,8 @@ from googlenet_mx import backend
 from googlenet_mx.model import GoogLeNet, Inception
 from googlenet_mx.training import Training
 from googlenet_mx.weights import import_weights
-from googlenet_np.backend import DType, Hyperparameters
 from googlenet_np.weights import weights_like
+from netparity.network.contract import DType, Hyperparameters
 
 # isort: split
 # MXNet comes last: googlenet_mx lends it the alias of NumPy that it needs while it is imported.

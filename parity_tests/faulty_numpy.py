@@ -1,8 +1,8 @@
-"""The ways in which the NumPy backend is made faulty: each a backend that does one thing wrong, where it is told to.
+"""The ways in which the NumPy backend is made faulty: each a backend that does one thing wrong, at a place of choice.
 
-They are written without a look at what the comparer knows of such faults (:mod:`googlenet_parity.differences`): were
-there one piece of code for both, a slip in it would be invisible. :mod:`parity_tests.faults` says which of them there
-are, and what must be reported of each.
+They are written without a look at what the comparer knows of such faults (:mod:`netparity.network.kinds.mistakes`):
+were there one piece of code for both, a slip in it would be invisible. :mod:`parity_tests.faults` says which of them
+there are, and what must be reported of each.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from googlenet_np import operations as op
-from googlenet_np import reference
-from googlenet_np.architecture import GOOGLENET, Architecture, Conv2d, Layer, MaxPool2d
-from googlenet_np.backend import Batch, Gradients, Hyperparameters, LayerGradients, Listener, OptimizerState
-from googlenet_parity.bounds import UNIT_ROUNDOFF, confidence, gamma, probable_gamma, sum_length
+from googlenet_np import GOOGLENET
+from netparity.network import operations as op
+from netparity.network import reference
+from netparity.network.contract import Batch, Gradients, Hyperparameters, LayerGradients, Listener, OptimizerState
+from netparity.network.kinds import Conv2d, Layer, MaxPool2d
+from netparity.network.network import Network
+from netparity.verdict.bounds import UNIT_ROUNDOFF, confidence, gamma, probable_gamma
 from parity_tests.numpy_backend import Backend
 
 __all__ = [
@@ -65,7 +67,7 @@ class Changed(Backend):
 
     Args:
         name: The layer's canonical name.
-        inputs, weight, bias, output: What is made of each of them; the output is the one behind the ReLU.
+        inputs, weight, bias, output: What is made of each of them; the output is the one after the ReLU.
     """
 
     def __init__(
@@ -92,9 +94,8 @@ class Changed(Backend):
     def backward(self, layer: Layer, inputs: Array, cotangent: Array) -> LayerGradients:
         if layer.name != self._at:
             return super().backward(layer, inputs, cotangent)
-        return reference.layer_gradients(
-            layer.name, self._own_weights(), self._inputs(inputs), cotangent, dtype=self.dtype
-        )
+        own, x = self._own_weights(), self._inputs(inputs)
+        return reference.layer_gradients(self.architecture, layer.name, own, x, cotangent, dtype=self.dtype)
 
     def _own_weights(self) -> Mapping[str, Array]:
         own = {f"{self._at}.weight": self._weight, f"{self._at}.bias": self._bias}
@@ -112,7 +113,7 @@ class NoReLU(Backend):
 
 
 class ReLUBeforeBias(Backend):
-    """One convolution adds its bias behind its ReLU."""
+    """One convolution adds its bias after its ReLU."""
 
     def __init__(self, name: str) -> None:
         self._at = name
@@ -214,7 +215,7 @@ class PerturbedEntry(Backend):
         if layer.name == self._at:
             exact = {name: np.abs(array.astype(np.float64)) for name, array in self.weights.items()}
             magnitude = reference.before_activation(layer, [np.abs(inputs[0].astype(np.float64))], exact).flat[-1]
-            length, u = sum_length(layer, inputs[0].shape[1:]), UNIT_ROUNDOFF["float32"]
+            length, u = layer.sum_length(inputs[0].shape[1:]), UNIT_ROUNDOFF["float32"]
             factor = min(gamma(length, u), probable_gamma(length, u, confidence(self.PRODUCTS, u)))
             self._error = self._times * magnitude * factor
         return super().before_activation(layer, inputs)
@@ -289,7 +290,7 @@ class BlocksSwapped(Backend):
 
     def __init__(self, first: str, second: str) -> None:
         def members(name: str) -> list[Layer]:
-            return [layer for layer in GOOGLENET if layer.name == name or layer.name.startswith(f"{name}.")]
+            return [*GOOGLENET.members(name), GOOGLENET[name]]
 
         before = members(first)[0].inputs[0]
         reads = {before: second, first: before, second: first}
@@ -297,7 +298,7 @@ class BlocksSwapped(Backend):
         start = GOOGLENET.names.index(members(first)[0].name)
         layers = (*GOOGLENET.layers[:start], *moved, *GOOGLENET.layers[start + len(moved) :])
         rewired = (replace(layer, inputs=tuple(reads.get(name, name) for name in layer.inputs)) for layer in layers)
-        self.architecture = Architecture(GOOGLENET.name, tuple(rewired))
+        self.architecture = Network(GOOGLENET.name, tuple(rewired))
 
     def activations(self, images: Array) -> dict[str, Array]:
         activations = super().activations(images)

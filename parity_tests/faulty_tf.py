@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from googlenet_np.backend import DType, Gradients, Hyperparameters, LayerGradients
-from googlenet_np.layout import nhwc_to_nchw
 from googlenet_np.weights import weights_like
 from googlenet_tf import backend
 from googlenet_tf.model import GoogLeNet
 from googlenet_tf.training import Training
 from googlenet_tf.weights import import_weights, named_layer
+from netparity.network.contract import DType, Gradients, Hyperparameters, LayerGradients
+from netparity.network.layout import nhwc_to_nchw
 
 Array = npt.NDArray[Any]
 Weights = Mapping[str, Array]

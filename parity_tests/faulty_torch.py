@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from googlenet_np.backend import DType, Hyperparameters
 from googlenet_np.weights import weights_like
 from googlenet_torch import backend
 from googlenet_torch.model import GoogLeNet, Inception
 from googlenet_torch.training import Training
 from googlenet_torch.weights import import_weights
+from netparity.network.contract import DType, Hyperparameters
 
 Array = npt.NDArray[Any]
 Weights = Mapping[str, Array]

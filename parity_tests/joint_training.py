@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from googlenet_np import init_weights, sample_images
-from googlenet_np.backend import Backend, Batch, BuiltModel, Hyperparameters, JoiningBackend, Step
+from netparity.network.contract import Backend, Batch, BuiltModel, Hyperparameters, JoiningBackend, Step
 
 __all__ = ["ALL", "Trained", "batches", "load", "mx", "tf", "torch", "train"]
 

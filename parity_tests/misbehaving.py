@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from googlenet_np.architecture import Layer
-from googlenet_np.backend import DType, Gradients, Hyperparameters, LayerGradients, OptimizerState
+from netparity.network.contract import DType, Gradients, Hyperparameters, LayerGradients, OptimizerState
+from netparity.network.kinds import Layer
 from parity_tests.numpy_backend import Backend
 
 Array = npt.NDArray[Any]
@@ -248,7 +248,7 @@ class TrainsInSilence(Backend):
     """It tells nobody of its losses."""
 
     def train(self, batches: Any, hyperparameters: Hyperparameters, **options: Any) -> OptimizerState:
-        return super().train(batches, hyperparameters, state=options["state"])
+        return super().train(batches, hyperparameters)
 
 
 class ForgetsItsState(Backend):

@@ -2,7 +2,7 @@
 
 Run as ``python -m parity_tests.mutations``. Each mutation replaces one expression of the comparer in a copy of the
 packages, where the quick tests then run, up to the first that fails. One that fails no test shows a hole in the tests:
-whoever weakens the comparer like that, by mistake, is told by nobody.
+no test would stop somebody who weakens the comparer like that by mistake.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from googlenet_parity.client import THREAD_VARIABLES
+from netparity.workers.process import THREAD_VARIABLES
 
 __all__ = ["MUTATIONS", "ROOT", "Copy", "Mutation", "Outcome", "Verdict", "copies", "main", "outcomes", "refusal"]
 
 ROOT = Path(__file__).resolve().parent.parent
 """Where the packages lie side by side, in the repository as in an installation."""
 
-PACKAGES = ("googlenet_np", "googlenet_parity", "parity_tests")
+PACKAGES = ("googlenet_np", "netparity", "parity_tests")
 """What the chosen tests import; no framework."""
 
 TESTS = ("test_measure.py", "test_checks.py", "test_bounds.py")
@@ -140,7 +140,7 @@ _ACTIVATIONS = "truth.activations.items()"
 _KINDS = "in truth.gradients.items():"
 
 _CATALOGUE: dict[str, list[tuple[str, str, str]]] = {
-    "bounds.py": [
+    "verdict/bounds.py": [
         ("FLOAT64_GATE × 1e9", "FLOAT64_GATE = 1e-12", "FLOAT64_GATE = 1e-3"),
         ("bounds × 1000", "worst + own, probable + own", "1000 * (worst + own), 1000 * (probable + own)"),
         ("certain bound × 1000", "self.magnitude * self.certain_factor", "1000 * self.magnitude * self.certain_factor"),
@@ -148,13 +148,12 @@ _CATALOGUE: dict[str, list[tuple[str, str, str]]] = {
         ("γ of float16", "worst = gamma(length, u)", "worst = gamma(length, 2.0**-11)"),
         ("γ~ of float16", "probable_gamma(length, u, confidence))", "probable_gamma(length, 2.0**-11, confidence))"),
         ("γ~ left out", "min(worst, probable_gamma(length, u, confidence))", "worst"),
-        ("γ of sums that are too long", "kernel_size**2 + 1", "kernel_size**4 + 1"),
         ("λ × 1000", "return math.sqrt(2 * ", "return 1000 * math.sqrt(2 * "),
         ("false alarms next to impossible", "FALSE_ALARM = 1e-9", "FALSE_ALARM = 1e-300"),
         ("underflow of an ulp", "float(np.finfo(dtype).tiny) * 2", "float(np.finfo(dtype).eps) * 2"),
         ("small numbers flushed", "np.abs(array) < np.finfo(dtype).tiny", "np.abs(array) < 1e-5"),
     ],
-    "measure.py": [
+    "verdict/tensors.py": [
         ("NaN is no difference", "if not np.isfinite(largest):", "if np.isinf(largest):"),
         ("NaN is well-formed", "np.isfinite(actual).all()", "(~np.isinf(actual)).all()"),
         ("infinity is no difference", _ERROR, f"{_ERROR}; error[np.isinf(actual)] = 0"),
@@ -183,16 +182,16 @@ _CATALOGUE: dict[str, list[tuple[str, str, str]]] = {
         ("equal but for 1e-5", "np.array_equal(actual, desired)", "np.allclose(actual, desired)"),
         ("suspect measured as a pass", "status=Status.SUSPECT", "status=Status.PASS"),
     ],
-    "checks.py": [
+    "verdict/checks.py": [
         (
             "missing layer accepted",
-            "names = GOOGLENET.names",
-            "names = tuple(name for name in GOOGLENET.names if name in activations)",
+            "names = truth.network.names",
+            "names = tuple(name for name in truth.network.names if name in activations)",
         ),
         (
             "unknown layer accepted",
-            "names = GOOGLENET.names",
-            "names = GOOGLENET.names; activations = {key: activations[key] for key in activations if key in names}",
+            "names = truth.network.names",
+            "names = truth.network.names; activations = {key: activations[key] for key in activations if key in names}",
         ),
         (
             "sizes of layers compared for shapes",
@@ -233,18 +232,18 @@ _CATALOGUE: dict[str, list[tuple[str, str, str]]] = {
             "pass",
         ),
         ("unknown gradient accepted", 'in gradients if name not in {*desired, "images"}', "in ()"),
-        ("first layer skipped", "for layer in GOOGLENET:", "for layer in GOOGLENET.layers[1:]:"),
-        ("last layer skipped", "for layer in GOOGLENET:", "for layer in GOOGLENET.layers[:-1]:"),
+        ("first layer skipped", "for layer in truth.network:", "for layer in truth.network.layers[1:]:"),
+        ("last layer skipped", "for layer in truth.network:", "for layer in truth.network.layers[:-1]:"),
         (
             "layer without output accepted",
-            "for layer in GOOGLENET:",
-            "for layer in [own for own in GOOGLENET if own.name in {**outputs, **(activations or {})}]:",
+            "for layer in truth.network:",
+            "for layer in [own for own in truth.network if own.name in {**outputs, **(activations or {})}]:",
         ),
         ("concatenations not compared", "if activations is not None:", "if False:"),
         (
             "concatenations compared about",
-            "measure_equal(layer.name, activations[layer.name], branches, dtype)",
-            "measure_limit(layer.name, activations[layer.name], branches, 1e-3, dtype)",
+            "measure_equal(layer.name, activations[layer.name], joined, dtype)",
+            "measure_limit(layer.name, activations[layer.name], joined, 1e-3, dtype)",
         ),
         (
             "pools compared about",
@@ -264,9 +263,9 @@ _CATALOGUE: dict[str, list[tuple[str, str, str]]] = {
         ("unknown gradient of a layer accepted", "in given[name] if key not in truth.gradients", "in ()"),
         ("first layer skipped end to end", f"desired in {_ACTIVATIONS}", f"desired in list({_ACTIVATIONS})[1:]"),
         ("last layer skipped end to end", f"desired in {_ACTIVATIONS}", f"desired in list({_ACTIVATIONS})[:-1]"),
-        ("prediction may be anything", 'truth.noise_floor(dtype)["fc"]', 'abs(truth.activations["fc"]).max()'),
+        ("prediction may be anything", "truth.noise_floor(dtype)[output]", "abs(truth.activations[output]).max()"),
     ],
-    "ground_truth.py": [
+    "verdict/ground_truth.py": [
         ("forward bound × 1000", "np.ascontiguousarray(magnitude)", "1000 * np.ascontiguousarray(magnitude)"),
         ("forward bound × 10", "np.ascontiguousarray(magnitude)", "10 * np.ascontiguousarray(magnitude)"),
         ("noise floor × 1000", "float(strayed)", "float(1000 * strayed)"),
@@ -275,41 +274,50 @@ _CATALOGUE: dict[str, list[tuple[str, str, str]]] = {
         ("layers fed ones", "self._rounded[name, dtype] = rounded", "self._rounded[name, dtype] = 0 * rounded + 1"),
         ("layer gradients of one image", "GRADIENT_SAMPLES = 2", "GRADIENT_SAMPLES = 1"),
     ],
-    "layer_gradients.py": [
-        ("gradient bound × 1000", "np.ascontiguousarray(magnitude)", "1000 * np.ascontiguousarray(magnitude)"),
-        ("gradient bound × 10", "np.ascontiguousarray(magnitude)", "10 * np.ascontiguousarray(magnitude)"),
+    "verdict/layer_gradients.py": [
+        (
+            "gradient bound × 1000",
+            "np.ascontiguousarray(sums.magnitude)",
+            "1000 * np.ascontiguousarray(sums.magnitude)",
+        ),
+        ("gradient bound × 10", "np.ascontiguousarray(sums.magnitude)", "10 * np.ascontiguousarray(sums.magnitude)"),
         ("undecided signs kept", "cotangent[open_] = 0", "cotangent[open_] *= 1"),
         ("all signs undecided", "<= local.bound.certain[:GRADIENT_SAMPLES]", "<= np.inf"),
-        ("half the signs undecided", "<= local.bound.certain[:GRADIENT_SAMPLES]", "<= np.median(np.abs(output))"),
+        ("half the signs undecided", "<= local.bound.certain[:GRADIENT_SAMPLES]", "<= np.median(np.abs(local.before))"),
         (
             "cotangents all alike",
             "standard_normal(shape, np.float32).astype(dtype)",
             "standard_normal(1, np.float32).astype(dtype) * np.ones(shape, dtype)",
         ),
     ],
-    "verdict.py": [
+    "verdict/findings.py": [
         ("suspect counts as a pass", "is not Status.PASS]", "not in (Status.PASS, Status.SUSPECT)]"),
-        ("last failure told", "failures[0]", "failures[-1]"),
+        ("last failure reported", "failures[0]", "failures[-1]"),
         ("last failure looked into", "found in self.measurements if", "found in self.measurements[::-1] if"),
         ("mildest status counts", "return max(statuses", "return min(statuses"),
-        ("error ignored", "is not Status.SKIPPED]", "not in (Status.SKIPPED, Status.ERROR)]"),
-        ("error is exit code 0", "return 1 if self.status.failed else 2", "return 1 if self.status.failed else 0"),
         ("suspect is no failure", "self in (Status.SUSPECT, Status.FAIL)", "self is Status.FAIL"),
         ("nothing judged is a pass", "default=Status.SKIPPED", "default=Status.PASS"),
     ],
-    "run.py": [
+    "verdict/report.py": [
+        ("error ignored", "is not Status.SKIPPED]", "not in (Status.SKIPPED, Status.ERROR)]"),
+        ("error is exit code 0", "return 1 if self.status.failed else 2", "return 1 if self.status.failed else 0"),
+    ],
+    "network/kinds/convolution.py": [
+        ("γ of sums that are too long", "self.kernel_size**2 + 1", "self.kernel_size**4 + 1"),
+    ],
+    "runs/truths.py": [
         ("float64 judged on one image", 'slice(WIRING_SAMPLES if dtype == "float64"', 'slice(1 if dtype == "float64"'),
     ],
-    "trial.py": [
-        ("a skipped check passes", "(name, Status.SKIPPED, str(error))", "(name, Status.PASS, str(error))"),
-        ("a check with an error passes", "(name, Status.ERROR, str(error))", "(name, Status.PASS, str(error))"),
+    "runs/answers.py": [
+        ("a skipped check passes", "(check, Status.SKIPPED, str(error))", "(check, Status.PASS, str(error))"),
+        ("a check with an error passes", "(check, Status.ERROR, str(error))", "(check, Status.PASS, str(error))"),
         ("layers left out pass", "CheckResult(result.check, Status.SKIPPED,", "CheckResult(result.check, Status.PASS,"),
-        ("layers not judged", 'checked["layers"] = layers', "layers"),
+        ("layers not judged", "CheckKind.LAYERS: self._judge_layers,", ""),
     ],
 }
 
 MUTATIONS = tuple(
-    Mutation(name, f"googlenet_parity/{file}", old, new, RUNS if file in ("run.py", "trial.py") else ())
+    Mutation(name, f"netparity/{file}", old, new, RUNS if file.startswith("runs/") else ())
     for file, ways in _CATALOGUE.items()
     for name, old, new in ways
 )

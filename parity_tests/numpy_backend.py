@@ -19,9 +19,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from googlenet_np import operations, reference, training
-from googlenet_np.architecture import GOOGLENET, IMAGES, Architecture, Concat, Layer
-from googlenet_np.backend import Batch, DType, Gradients, Hyperparameters, LayerGradients, Listener, OptimizerState
+from googlenet_np.architecture import GOOGLENET
+from netparity.network import operations, reference, sgd
+from netparity.network.contract import (
+    Batch,
+    DType,
+    Gradients,
+    Hyperparameters,
+    LayerGradients,
+    Listener,
+    OptimizerState,
+)
+from netparity.network.kinds import Concat, Layer
+from netparity.network.network import IMAGES, Network
 
 __all__ = ["Backend"]
 
@@ -38,7 +48,7 @@ class Backend:
     """
 
     name = "numpy"
-    architecture: Architecture = GOOGLENET
+    architecture: Network = GOOGLENET
     dtype: DType
     weights: dict[str, Array]
 
@@ -53,8 +63,8 @@ class Backend:
         return reference.before_activation(layer, inputs, self.weights)
 
     def activate(self, layer: Layer, output: Array) -> Array:
-        """``output`` behind the layer's ReLU, if it has one."""
-        return reference.activate(layer, output)
+        """``output`` after the layer's ReLU, if it has one."""
+        return layer.activate(output)
 
     def loss(self, logits: Array, labels: Array) -> tuple[float, Array]:
         """Mean cross-entropy over the batch, and its gradient by the logits."""
@@ -63,11 +73,12 @@ class Backend:
 
     def backward(self, layer: Layer, inputs: Array, cotangent: Array) -> LayerGradients:
         """The gradients of one layer that is no concatenation."""
-        return reference.layer_gradients(layer.name, self.weights, inputs, cotangent, dtype=self.dtype)
+        network, weights = self.architecture, self.weights
+        return reference.layer_gradients(network, layer.name, weights, inputs, cotangent, dtype=self.dtype)
 
     def step(self, w: Array, v: Array, g: Array, hyperparameters: Hyperparameters, size: int) -> tuple[Array, Array]:
         """One parameter and its velocity, a step of training later."""
-        return training.heavy_ball(w, v, g, hyperparameters, size)
+        return sgd.heavy_ball(w, v, g, hyperparameters, size)
 
     # The contract
 
@@ -111,8 +122,15 @@ class Backend:
         state: OptimizerState | None = None,
         listener: Listener | None = None,
     ) -> OptimizerState:
-        self.weights, after = training.train(
-            self.weights, batches, hyperparameters, state=state, listener=listener, dtype=self.dtype, rule=self.step
+        self.weights, after = sgd.train(
+            self.architecture,
+            self.weights,
+            batches,
+            hyperparameters,
+            state=state,
+            listener=listener,
+            dtype=self.dtype,
+            rule=self.step,
         )
         return after
 

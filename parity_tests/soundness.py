@@ -18,10 +18,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from googlenet_np.images import sample_images
-from googlenet_np.weights import SCHEMES, init_weights
-from googlenet_parity.run import Case, Subject, run_each
-from googlenet_parity.verdict import Report, Status
+from googlenet_np import GOOGLENET, init_weights, sample_images
+from googlenet_np.weights import SCHEMES
+from netparity.network.contract import DTYPES
+from netparity.network.settings import CaseSettings
+from netparity.runs.case import Case
+from netparity.runs.side_by_side import run_each
+from netparity.verdict.findings import Status
+from netparity.verdict.report import Report
+from netparity.workers.backends import Subject
 from parity_tests.backends import FRAMEWORKS
 
 __all__ = ["alarms", "draw_case", "installed", "main", "reports"]
@@ -42,10 +47,11 @@ def draw_case(seed: int) -> Case:
     }
     kind = str(random.choice(["normal", "uniform", "samples"]))
     height, width = (int(length) for length in random.integers(1, 65, size=2))
-    images = _images(random, kind, (int(random.integers(1, 5)), in_channels, height, width))
+    shape = (int(random.integers(1, 5)), in_channels, height, width)
+    images = _images(random, kind, shape)
     labels = random.integers(0, num_classes, len(images))
-    settings = {"seed": seed, "weights": f"{scheme} × {gain:g}", "images": kind, "shape": list(images.shape)}
-    return Case(weights, images, labels, settings=settings | {"num_classes": num_classes})
+    settings = CaseSettings(seed, f"{scheme} × {gain:g}", kind, shape, num_classes, DTYPES, GOOGLENET.name)
+    return Case(GOOGLENET, weights, images, labels, settings=settings)
 
 
 def _images(random: np.random.Generator, kind: str, shape: tuple[int, int, int, int]) -> npt.NDArray[np.float32]:
@@ -104,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             judged += 1
             progress.advance(task)
             for alarm in alarms(report):
-                console.print(f"[red]alarm[/] {escape(str(report.settings))}\n  {escape(alarm)}")
+                console.print(f"[red]alarm[/] {escape(str(report.settings.to_json()))}\n  {escape(alarm)}")
             alarmed += report.status is not Status.PASS
             if judged % SEEDS_PER_PROCESS == 0 and not console.is_terminal:  # a log shows no bar
                 console.print(f"{judged} of {len(seeds)} seeds, {alarmed} with an alarm")

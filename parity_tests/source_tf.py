@@ -9,7 +9,7 @@ from typing import Any
 import numpy.typing as npt
 import tensorflow as tf
 
-from googlenet_np import layout
+from netparity.network import layout
 
 __all__ = ["document", "fill", "logits"]
 

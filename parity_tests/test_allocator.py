@@ -11,7 +11,7 @@ import pytest
 
 PROBE = """
 import resource
-from googlenet_parity.allocator import keep_freed_memory
+from netparity.system.allocator import keep_freed_memory
 keep_freed_memory()
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -21,26 +21,13 @@ faults()
 print(faults())
 """
 
-GIVEN_BACK = """
-from pathlib import Path
-from googlenet_parity.allocator import give_back_freed_memory, keep_freed_memory
-def held():
-    return int(Path("/proc/self/statm").read_text().split()[1])
-keep_freed_memory()
-before = held()
-b"x" * (64 << 20)
-kept = held() - before
-give_back_freed_memory()
-print(kept, held() - before)
-"""
-
 PAGES = (64 << 20) // os.sysconf("SC_PAGE_SIZE")
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 
 
 def faults(**variables: str) -> int:
-    """Of pages, where a process takes as much memory as it has just freed."""
+    """Page faults of a process that takes as much memory as it has just freed."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
     command = [sys.executable, "-c", PROBE]
     done = subprocess.run(command, env=environment | variables, capture_output=True, text=True, check=True)
@@ -49,13 +36,6 @@ def faults(**variables: str) -> int:
 
 def test_freed_memory_is_used_again() -> None:
     assert faults() < PAGES / 10
-
-
-def test_what_is_kept_can_be_given_back() -> None:
-    done = subprocess.run([sys.executable, "-c", GIVEN_BACK], capture_output=True, text=True, check=True)
-    kept, held = map(int, done.stdout.split())
-    assert kept > PAGES * 0.9
-    assert held < PAGES * 0.1
 
 
 def test_what_the_environment_has_chosen_stays() -> None:

@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import googlenet_np
-from googlenet_np import GOOGLENET, GoogLeNetError, OptionError, UnknownLayerError, layer_table
-from googlenet_np.architecture import Conv2d, Dense, MaxPool2d
+from googlenet_np import GOOGLENET, OptionError, UnknownLayerError, layer_table
+from netparity.network.errors import NetparityError
+from netparity.network.kinds import Conv2d, Dense, MaxPool2d
 from parity_tests.backends import BACKENDS, FRAMEWORKS, load
 
 TABLE_1 = {
@@ -204,9 +205,9 @@ class TestLayerTable:
     def test_rows_are_in_canonical_order(self) -> None:
         assert tuple(row.name for row in layer_table()) == GOOGLENET.names
 
-    def test_architecture_is_an_option(self) -> None:
+    def test_any_network_has_a_table(self) -> None:
         stem = replace(GOOGLENET, layers=GOOGLENET.layers[:5])
-        assert [row.name for row in layer_table(architecture=stem)] == list(GOOGLENET.names[:5])
+        assert [row.name for row in stem.table()] == list(GOOGLENET.names[:5])
 
     @settings(max_examples=200, deadline=None, derandomize=True, database=None)
     @given(height=st.integers(1, 5000), width=st.integers(1, 5000))
@@ -244,7 +245,7 @@ class TestBadOptions:
 
     @pytest.mark.parametrize("error", ["FileError", "ImagesError", "OptionError", "UnknownLayerError", "WeightsError"])
     def test_exceptions_are_one_family(self, error: str) -> None:
-        assert issubclass(getattr(googlenet_np, error), GoogLeNetError)
+        assert issubclass(getattr(googlenet_np, error), NetparityError)
 
 
 @pytest.mark.parametrize(

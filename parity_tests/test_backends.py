@@ -11,20 +11,21 @@ import numpy.typing as npt
 import pytest
 
 import googlenet_np
-from googlenet_np import GOOGLENET, Backend, BuiltModel, GoogLeNetError, UnknownLayerError, WeightsError
-from googlenet_np.architecture import Concat
-from googlenet_np.backend import DType
-from googlenet_parity.checks import check_gradients, check_layers, check_outputs, check_shapes
-from googlenet_parity.ground_truth import GroundTruth
-from googlenet_parity.measure import measure_bound, measure_equal, measure_limit
-from googlenet_parity.verdict import Status
+from googlenet_np import GOOGLENET, Backend, BuiltModel, UnknownLayerError, WeightsError
+from netparity.network.contract import DType
+from netparity.network.errors import NetparityError
+from netparity.verdict.checks import check_gradients, check_layers, check_outputs, check_shapes
+from netparity.verdict.findings import GRADIENTS, LAYERS, OUTPUTS, Check, CheckKind, Status
+from netparity.verdict.ground_truth import GroundTruth
+from netparity.verdict.tensors import measure_bound, measure_equal, measure_limit
 from parity_tests.backends import BACKENDS, load
 
 Array = npt.NDArray[Any]
 
 SIZES = [(1, 1), (1, 7), (28, 28), (31, 33), (96, 96), (97, 97)]
-LAYERS = [layer.name for layer in GOOGLENET if not isinstance(layer, Concat)]
-BLOCKS = [layer.name for layer in GOOGLENET if isinstance(layer, Concat)]
+SHAPES = Check(CheckKind.SHAPES, "float64")
+COMPUTING = [layer.name for layer in GOOGLENET.computing]
+BLOCKS = [layer.name for layer in GOOGLENET if layer.joins]
 
 
 def random_images(batch_size: int, in_channels: int, height: int, width: int) -> Array:
@@ -34,7 +35,7 @@ def random_images(batch_size: int, in_channels: int, height: int, width: int) ->
 
 def truth_of(images: Array, num_classes: int = 10, seed: int = 0) -> GroundTruth:
     weights = googlenet_np.init_weights(seed, in_channels=images.shape[1], num_classes=num_classes)
-    return GroundTruth(weights, images, np.arange(len(images)) * 3 % num_classes)
+    return GroundTruth(GOOGLENET, weights, images, np.arange(len(images)) * 3 % num_classes)
 
 
 def input_of(name: str, truth: GroundTruth) -> Array:
@@ -62,7 +63,7 @@ def assert_passes(result: Any) -> None:
     assert result.status is Status.PASS, result.message if hasattr(result, "check") else result.sentence()
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", COMPUTING)
 def test_each_layer_stays_within_its_bound_in_float32(model32: BuiltModel, small: GroundTruth, name: str) -> None:
     local = small.local(GOOGLENET[name], "float32")
     actual = model32.layer(name, local.inputs)
@@ -72,7 +73,7 @@ def test_each_layer_stays_within_its_bound_in_float32(model32: BuiltModel, small
         assert_passes(measure_bound(name, actual, local.output, local.bound, "float32"))
 
 
-@pytest.mark.parametrize("name", [name for name in LAYERS if ".p4_1" in name or name.endswith("pool")])
+@pytest.mark.parametrize("name", [name for name in COMPUTING if ".p4_1" in name or name.endswith("pool")])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_pools_pad_with_minus_infinity(
     model32: BuiltModel, model64: BuiltModel, small: GroundTruth, name: str, dtype: DType
@@ -94,7 +95,7 @@ def test_a_blocks_name_runs_the_whole_block(model64: BuiltModel, small: GroundTr
     assert_passes(measure_limit(name, actual, small.activations[name], 1e-12, "float64"))
 
 
-@pytest.mark.parametrize("name", [*LAYERS, BLOCKS[0], BLOCKS[-1]])
+@pytest.mark.parametrize("name", [*COMPUTING, BLOCKS[0], BLOCKS[-1]])
 def test_each_layers_gradients_agree_in_float64(model64: BuiltModel, small: GroundTruth, name: str) -> None:
     inputs = input_of(name, small)
     cotangent = np.random.default_rng(1).standard_normal(small.activations[name].shape)
@@ -111,15 +112,15 @@ def test_the_whole_network_agrees_at_every_size(backend: Backend, size: tuple[in
     truth = truth_of(random_images(2, 1, *size))
     model = backend.build(truth.weights, "float64")
     activations = model.activations(truth.images.astype(np.float64))
-    assert_passes(check_shapes("shapes", truth, "float64", activations))
-    assert_passes(check_outputs("outputs", truth, activations))
+    assert_passes(check_shapes(SHAPES, truth, "float64", activations))
+    assert_passes(check_outputs(OUTPUTS, truth, activations))
 
 
 def test_the_whole_network_agrees_with_three_channels_and_a_thousand_classes(backend: Backend) -> None:
     truth = truth_of(random_images(1, 3, 224, 224), num_classes=1000)
     activations = backend.build(truth.weights, "float64").activations(truth.images.astype(np.float64))
-    assert_passes(check_shapes("shapes", truth, "float64", activations))
-    assert_passes(check_outputs("outputs", truth, activations))
+    assert_passes(check_shapes(SHAPES, truth, "float64", activations))
+    assert_passes(check_outputs(OUTPUTS, truth, activations))
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
@@ -127,19 +128,19 @@ def test_every_sample_of_a_batch_counts(backend: Backend, batch_size: int) -> No
     truth = truth_of(random_images(batch_size, 1, 40, 56))
     model = backend.build(truth.weights, "float64")
     images = truth.images.astype(np.float64)
-    assert_passes(check_outputs("outputs", truth, model.activations(images)))
+    assert_passes(check_outputs(OUTPUTS, truth, model.activations(images)))
     loss, weights, by_images = model.gradients(images, truth.labels)
-    assert_passes(check_gradients("gradients", truth, loss, {**weights, "images": by_images}))
+    assert_passes(check_gradients(GRADIENTS, truth, loss, {**weights, "images": by_images}))
     desired = truth.gradients.images  # of noise, in which no two pixels tie for a pool's maximum
     assert_passes(measure_limit("images", by_images, desired, 1e-12 * np.abs(desired).max(), "float64"))
 
 
 def test_real_images_pass_layer_by_layer_in_float32(backend: Backend) -> None:
     images, labels = googlenet_np.sample_images(4)
-    truth = GroundTruth(googlenet_np.init_weights(1), images, labels)
+    truth = GroundTruth(GOOGLENET, googlenet_np.init_weights(1), images, labels)
     model = backend.build(truth.weights, "float32")
-    outputs = {name: model.layer(name, truth.inputs(GOOGLENET[name], "float32")) for name in LAYERS}
-    assert_passes(check_layers("layers", truth, "float32", outputs, model.activations(images)))
+    outputs = {name: model.layer(name, truth.inputs(GOOGLENET[name], "float32")) for name in COMPUTING}
+    assert_passes(check_layers(LAYERS, truth, "float32", outputs, model.activations(images)))
 
 
 def test_prediction_agrees_with_activations(backend: Backend, small: GroundTruth, model64: BuiltModel) -> None:
@@ -229,5 +230,5 @@ BAD_IMAGES = {
 @pytest.mark.parametrize("fault", BAD_IMAGES)
 def test_bad_images_are_refused(model32: BuiltModel, fault: str, call: str) -> None:
     images, message = BAD_IMAGES[fault]
-    with pytest.raises(GoogLeNetError, match=message):
+    with pytest.raises(NetparityError, match=message):
         getattr(model32, call)(images)

@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 import googlenet_np.batches as module
-from googlenet_np.backend import Batch
 from googlenet_np.batches import Batches
-from googlenet_np.errors import GoogLeNetError, ImagesError, OptionError
 from googlenet_np.fashion_mnist import load_fashion_mnist
 from googlenet_np.images import prepare_images, sample_images
+from netparity.network.contract import Batch
+from netparity.network.errors import ImagesError, NetparityError, OptionError
 
 Array = npt.NDArray[Any]
 
@@ -268,5 +268,5 @@ def test_bad_options(options: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize(("epoch", "start", "message"), [(-1, 0, "epoch is -1"), (0, -2, "start is -2")])
 def test_bad_epoch(epoch: int, start: int, message: str) -> None:
-    with pytest.raises(GoogLeNetError, match=message):
+    with pytest.raises(NetparityError, match=message):
         batches().epoch(epoch, start=start)

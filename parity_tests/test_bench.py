@@ -13,9 +13,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from functools import partial
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
@@ -26,15 +25,27 @@ import numpy.typing as npt
 import pytest
 from rich.console import Console
 
-from googlenet_np import init_weights
-from googlenet_np.errors import OptionError
-from googlenet_parity import bench, bench_export, bench_plot, cli, memory, registry, stopwatch
-from googlenet_parity.bench import TRAINING, Judge, Plan, run_bench, take_turns
-from googlenet_parity.client import BackendError, Reply, Worker
-from googlenet_parity.engines import Engine, OnnxRuntime
-from googlenet_parity.registry import Subject
-from googlenet_parity.timings import BASELINE, Benchmark, Measured, Setting, Timing, multiplication_flops
-from googlenet_parity.verdict import Status
+from googlenet_np import GOOGLENET, init_weights
+from googlenet_np.registered import REGISTERED
+from netparity.bench import entrants, processes
+from netparity.bench import measure as bench
+from netparity.bench.engines import Engine, OnnxRuntime
+from netparity.bench.judge import Judge
+from netparity.bench.measure import TRAINING, Plan, take_turns
+from netparity.bench.processes import Processes
+from netparity.bench.timings import BASELINE, Benchmark, Measured, Setting, Timing, multiplication_flops
+from netparity.cli import main as cli
+from netparity.network.errors import OptionError
+from netparity.show import bench as bench_export
+from netparity.show import bench_plot
+from netparity.system import memory
+from netparity.verdict.findings import Status
+from netparity.workers import backends as registry
+from netparity.workers import stopwatch
+from netparity.workers.backends import Subject
+from netparity.workers.client import Worker
+from netparity.workers.replies import BackendError, Reply
+from netparity.workers.transport import Shelf
 from parity_tests.backends import BACKENDS, load
 from parity_tests.numpy_backend import Backend as NumPyBackend
 
@@ -50,6 +61,10 @@ def subject(name: str, *, required: bool = True, module: str = "ways_backend") -
 
 def plan(*settings: Setting, rounds: int = 1, **options: Any) -> Plan:
     return Plan(settings or (SMALL,), rounds, threads=1, **({"seconds": 0.0, "settle": 0.0} | options))
+
+
+def run_bench(subjects: Sequence[Subject], plan: Plan) -> Benchmark:
+    return bench.run_bench(REGISTERED, subjects, plan)
 
 
 class Calls(NamedTuple):
@@ -69,9 +84,9 @@ def calls() -> Iterator[list[Calls]]:
             return super().call(method, arrays, **values)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench, "Worker", Recorded)
+        patch.setattr(processes, "Worker", Recorded)
         patch.setattr(bench, "PRODUCT", 32)
-        patch.setattr(bench, "ENGINES", ())
+        patch.setattr(entrants, "ENGINES", ())
         patch.setattr(registry, "registered_backends", dict)
         yield made
 
@@ -88,12 +103,13 @@ def test_median_spread_and_rates() -> None:
     assert found.median == 1.0
     assert found.spread == (0.5, 4.0)
     assert found.images_per_second == 32
-    assert found.flops_per_second == 32 * 2 * 276_066_304
+    assert Benchmark(GOOGLENET, ()).flops_per_second(found) == 32 * 2 * 276_066_304
 
 
 def test_what_was_not_timed_has_no_numbers() -> None:
     found = timing(status=Status.FAIL)
-    assert (found.median, found.spread, found.images_per_second, found.flops_per_second) == (None,) * 4
+    assert (found.median, found.spread, found.images_per_second) == (None,) * 3
+    assert Benchmark(GOOGLENET, ()).flops_per_second(found) is None
     assert found.ratio_to(timing(1.0)) is None
     assert timing(1.0).ratio_to(found) is None
     assert timing(1.0).ratio_to(None) is None
@@ -106,16 +122,17 @@ def test_a_ratio_is_the_median_of_the_rounds_own_ratios() -> None:
 
 def test_operations_of_a_training_step() -> None:
     """Three passes' worth, less the gradient by the images: 64 kernels of 7×7 at 48×48 places."""
-    assert Setting(1, training=True).flops == 2 * (3 * 276_066_304 - 64 * 49 * 48 * 48)
-    assert Setting(8, training=True).flops == 8 * Setting(1, training=True).flops
+    step = Setting(1, training=True).flops(GOOGLENET)
+    assert step == 2 * (3 * 276_066_304 - 64 * 49 * 48 * 48)
+    assert Setting(8, training=True).flops(GOOGLENET) == 8 * step
 
 
 def test_the_limit_is_the_fastest_product() -> None:
     assert multiplication_flops(10, [4.0, 0.5, 1.0]) == 2 * 10**3 / 0.5
     found = timing(1.0, setting=Setting(2))
-    share = Benchmark((), limit=4e9).share_of_limit(found)
+    share = Benchmark(GOOGLENET, (), limit=4e9).share_of_limit(found)
     assert share == pytest.approx(4 * 276_066_304 / 4e9)
-    assert Benchmark(()).share_of_limit(found) is None
+    assert Benchmark(GOOGLENET, ()).share_of_limit(found) is None
 
 
 # Turns
@@ -195,37 +212,6 @@ def test_products_are_timed_until_the_time_is_over(monkeypatch: pytest.MonkeyPat
     assert stopwatch.time_multiplication(4, 2.0) == [1, 1]
 
 
-def test_available_memory_is_what_linux_says(tmp_path: Path) -> None:
-    meminfo, none = tmp_path / "meminfo", tmp_path / "none"
-    meminfo.write_text("MemTotal:  9 kB\nMemFree:  1 kB\nMemAvailable:    5 kB\nHugePages_Total:       0\n")
-    assert memory.available_memory(meminfo, none) == 5 * 1024
-    assert memory.available_memory(none, none) is None
-    meminfo.write_text("MemTotal:  9 kB\n")
-    assert memory.available_memory(meminfo, none) is None
-
-
-@pytest.mark.parametrize(
-    ("folder", "limit", "used", "cached"),
-    [
-        ("", "memory.max", "memory.current", "inactive_file"),
-        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-    ],
-)
-@pytest.mark.parametrize(
-    ("allowed", "left"), [("4096", 4096 - 3000 + 500), ("2000", 0), ("999999999", 5 * 1024), ("max", 5 * 1024)]
-)
-def test_a_container_has_what_its_limit_leaves(
-    tmp_path: Path, folder: str, limit: str, used: str, cached: str, allowed: str, left: int
-) -> None:
-    (tmp_path / folder).mkdir(exist_ok=True)
-    meminfo = tmp_path / "meminfo"
-    meminfo.write_text("MemAvailable:    5 kB\n")
-    (tmp_path / folder / limit).write_text(f"{allowed}\n")
-    (tmp_path / folder / used).write_text("3000\n")
-    (tmp_path / folder / "memory.stat").write_text(f"cache 900\n{cached} 500\n")
-    assert memory.available_memory(meminfo, tmp_path) == left
-
-
 def test_peak_memory_is_this_programs_own(tmp_path: Path) -> None:
     status = tmp_path / "status"
     status.write_text("Name:\tpython\nVmPeak:\t 9 kB\nVmHWM:\t  1234 kB\nVmRSS:\t 5 kB\n")
@@ -301,8 +287,7 @@ def test_the_others_are_timed_all_the_same(found: tuple[Benchmark, list[Calls]],
     assert len(timed.seconds) == 2
     assert all(seconds > 0 for seconds in timed.seconds)
     assert timed.first_call is not None
-    assert timed.first_result is not None
-    assert timed.first_result > timed.first_call > 0
+    assert timed.first_call > 0
     assert timed.peak_memory is not None
     assert timed.peak_memory > 2**20
 
@@ -348,7 +333,7 @@ def test_each_way_has_a_process_and_its_threads(calls: list[Calls], monkeypatch:
             assert Path(variables["TMPDIR"]).is_dir()
             super().__init__(label, *arguments, **options)
 
-    monkeypatch.setattr(bench, "Worker", Started)
+    monkeypatch.setattr(processes, "Worker", Started)
     run_bench([subject("Alone")], plan(SMALL, Setting(1, (17, 23))))
     assert started == [
         (label, 1, "1") for label in ("Alone", "Alone predict", "processor", "Alone predict", "processor")
@@ -356,7 +341,7 @@ def test_each_way_has_a_process_and_its_threads(calls: list[Calls], monkeypatch:
 
 
 def test_a_large_batch_repeats_images_and_all_of_its_answers_are_judged() -> None:
-    judge = Judge(init_weights(0), (17, 23), 4)
+    judge = Judge(REGISTERED, init_weights(0), (17, 23), 4)
     setting = Setting(10, (17, 23))
     images, labels = judge.batch(10)
     assert images.shape == (10, 1, 17, 23)
@@ -400,7 +385,7 @@ def test_exit_codes(statuses: str, required: bool, code: int) -> None:
     timings = tuple(timing(way=status, status=Status(status)) for status in statuses.split())
     engine = timing(backend=BASELINE, status=Status.ERROR)
     measured = (Measured(SMALL, (timing(1.0, backend="other"),)), Measured(TRAINED, (*timings, engine)))
-    assert Benchmark(measured, required=frozenset({"b"} if required else ())).exit_code == code
+    assert Benchmark(GOOGLENET, measured, required=frozenset({"b"} if required else ())).exit_code == code
 
 
 def test_a_backend_none_of_whose_ways_works_ends_with_2(calls: list[Calls]) -> None:
@@ -409,7 +394,7 @@ def test_a_backend_none_of_whose_ways_works_ends_with_2(calls: list[Calls]) -> N
     assert result.exit_code == 2
 
 
-def test_who_gives_no_answer_is_ended(calls: list[Calls]) -> None:
+def test_who_gives_no_answer_is_ended(tmp_path: Path) -> None:
     closed: list[bool] = []
 
     class Silent:
@@ -419,7 +404,7 @@ def test_who_gives_no_answer_is_ended(calls: list[Calls]) -> None:
             closed.append(True)
 
     with pytest.raises(BackendError, match=r"mute gave no answer within 0\.01 s and was ended\."):
-        bench._Bench(plan(timeout=0.01), Path(), lambda *_: None, lambda: None)._ask(Silent(), Future())  # type: ignore[arg-type]
+        Processes(tmp_path, Shelf(tmp_path), 1, timeout=0.01).ask(Silent(), Future())  # type: ignore[arg-type]
     assert closed == [True]
 
 
@@ -430,7 +415,7 @@ def test_who_gives_no_answer_is_ended(calls: list[Calls]) -> None:
 def engines(calls: list[Calls], monkeypatch: pytest.MonkeyPatch) -> None:
     there = Engine(BASELINE, "parity_tests.ways_backend:Runtime")
     missing = Engine("openvino", "parity_tests.misbehaving:NeedsMissingModule")
-    monkeypatch.setattr(bench, "ENGINES", (there, missing))
+    monkeypatch.setattr(entrants, "ENGINES", (there, missing))
 
 
 def engine_timings(measured: Measured) -> list[tuple[str, str, Status, int]]:
@@ -462,7 +447,7 @@ def test_a_backend_that_takes_no_part_may_write_for_an_engine(monkeypatch: pytes
 @pytest.mark.usefixtures("engines")
 def test_without_anybody_who_writes_an_engine_is_skipped() -> None:
     result = run_bench([subject("Alone")], plan())
-    assert result.measured[0].timings[1].message == f"{BASELINE}: {bench.NO_EXPORT}."
+    assert result.measured[0].timings[1].message == f"{BASELINE}: {entrants.NO_EXPORT}."
     assert result.measured[0].timings[1].status is Status.SKIPPED
     assert result.measured[0].baseline is None
     assert result.exit_code == 0
@@ -474,58 +459,23 @@ def test_engines_do_not_train() -> None:
     assert [timed.backend for timed in result.measured[0].timings] == ["Writer"]
 
 
-# Where memory is short
-
-
-@pytest.mark.parametrize(
-    ("left", "groups"),
-    [
-        ([1 << 50] * 2, [["predict", "right"]]),
-        ([None, None], [["predict", "right"]]),
-        ([0], [["predict"], ["right"]]),
-    ],
-    ids=["enough", "unknown", "none"],
-)
-def test_ways_that_memory_has_no_room_for_take_their_turns_later(
-    calls: list[Calls], left: list[int | None], groups: list[list[str]]
-) -> None:
-    calls.clear()
-    result = run_bench([subject("Backend")], plan(ways=("predict", "right")), available=partial(next, iter(left)))
-    assert [[timed.way for timed in group] for group in result.measured[0].groups] == groups
-    assert [timed.group for timed in result.measured[0].timings] == [k for k, group in enumerate(groups) for _ in group]
-    asked = [(call.label.partition(" ")[2], call.method) for call in calls if call.method in ("begin", "time")]
-    assert asked == [(way, method) for group in groups for method in ("begin", "time") for way in group]
-
-
-def test_ways_that_took_no_turns_with_each_other_have_no_ratio() -> None:
-    assert timing(1.0).ratio_to(timing(2.0, group=1)) is None
-    assert timing(1.0, group=1).ratio_to(timing(2.0, group=1)) == 2.0
-
-
-def test_the_groups_are_told() -> None:
-    timings = (timing(1.0, way="u"), timing(1.0, way="v"), timing(1.0, way="w", group=1))
-    words = " ".join(" ".join(printed(Benchmark((Measured(SMALL, timings),)))).split())
-    assert "memory had no room for all at once." in words
-    assert "one group after the other: b u, b v; b w." in words
-    assert "memory" not in " ".join(printed(Benchmark((Measured(SMALL, timings[:2]),))))
-
-
 # What is made of it
 
 
 @pytest.fixture
 def benchmark() -> Benchmark:
-    """As of a run: 2 s and 1 s a call beside 1 s, in a table with something of everything."""
+    """As in a run: 2 s and 1 s a call beside 1 s, in a table with something of everything."""
     setting = Setting(32)
     timings = (
-        timing(2.0, 2.0, 1.0, backend="torch", way="eager", setting=setting, first_result=3.25, peak_memory=5 * 2**20),
+        timing(2.0, 2.0, 1.0, backend="torch", way="eager", setting=setting, first_call=3.25, peak_memory=5 * 2**20),
         timing(backend="torch", way="torch.compile", setting=setting, status=Status.FAIL, message="all [red]wrong[/]"),
         timing(1.0, 1.0, 1.0, backend=BASELINE, way="predict", setting=setting),
         timing(backend="openvino", way="predict", setting=setting, status=Status.SKIPPED, message="not here"),
     )
     trained = Measured(Setting(8, (224, 224), training=True), (timing(4.0, backend="mx", way="hybridized"),))
     options = {"rounds": 3, "threads": 2}
-    return Benchmark((Measured(setting, timings), trained), 1e11, frozenset({"torch"}), {"processor": "A & B"}, options)
+    measured = (Measured(setting, timings), trained)
+    return Benchmark(GOOGLENET, measured, 1e11, frozenset({"torch"}), {"processor": "A & B"}, options)
 
 
 def printed(found: Benchmark) -> list[str]:
@@ -552,14 +502,14 @@ def test_the_table(benchmark: Benchmark) -> None:
 
 @pytest.mark.parametrize(("load", "told"), [(0.2, False), (3.14, True)])
 def test_a_machine_that_does_other_work_is_told_of(load: float, told: bool) -> None:
-    found = Benchmark((Measured(SMALL, (timing(1.0),)),), environment={"load": load, "cores": 2})
+    found = Benchmark(GOOGLENET, (Measured(SMALL, (timing(1.0),)),), environment={"load": load, "cores": 2})
     words = " ".join(" ".join(printed(found)).split())
     sentence = "busy the load was 3.1 on 2 cores before the run: other work may have taken part in these times."
     assert (sentence in words) is told
 
 
 def test_the_table_without_a_limit_or_a_time() -> None:
-    found = Benchmark((Measured(SMALL, (timing(status=Status.ERROR, message="died"),)),))
+    found = Benchmark(GOOGLENET, (Measured(SMALL, (timing(status=Status.ERROR, message="died"),)),))
     words = " ".join(printed(found))
     assert "nothing timed" in words
     assert "Its limit" not in words
@@ -568,7 +518,7 @@ def test_the_table_without_a_limit_or_a_time() -> None:
 def test_the_json(benchmark: Benchmark, tmp_path: Path) -> None:
     bench_export.write_json(tmp_path / "bench.json", benchmark)
     document = json.loads((tmp_path / "bench.json").read_text())
-    assert (document["format"], document["format_version"]) == ("googlenet-parity benchmark", 1)
+    assert (document["format"], document["format_version"]) == ("netparity benchmark", 1)
     assert document["environment"] == {"processor": "A & B"}
     assert document["options"] == {"rounds": 3, "threads": 2}
     assert document["limit"]["flops_per_second"] == 1e11
@@ -592,9 +542,7 @@ def test_the_json(benchmark: Benchmark, tmp_path: Path) -> None:
         "share_of_limit": 32 * 276_066_304 / 1e11,
         "ratio_to_baseline": 0.5,
         "peak_memory": 5 * 2**20,
-        "group": 0,
-        "first_call": None,
-        "first_result": 3.25,
+        "first_call": 3.25,
     }
     assert (compiled["status"], compiled["seconds"], compiled["median"]) == ("fail", [], None)
 
@@ -616,7 +564,7 @@ def test_what_cannot_be_drawn(benchmark: Benchmark, tmp_path: Path) -> None:
         bench_plot.check_plot(Path("bench.gif"))
     pytest.importorskip("matplotlib")
     with pytest.raises(OptionError, match="No way was timed"):
-        bench_plot.plot_benchmark(Benchmark((Measured(SMALL, (timing(),)),)), tmp_path / "bench.svg")
+        bench_plot.plot_benchmark(Benchmark(GOOGLENET, (Measured(SMALL, (timing(),)),)), tmp_path / "bench.svg")
 
 
 # The command
@@ -627,7 +575,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
     handler = signal.getsignal(signal.SIGTERM)
 
     def run(*arguments: object) -> int:
-        monkeypatch.setattr(sys, "argv", ["googlenet-parity", "bench", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["netparity", "bench", *map(str, arguments)])
         with pytest.raises(SystemExit) as exit_:
             cli.main()
         return int(exit_.value.code or 0)
@@ -641,19 +589,20 @@ def test_options_reach_the_benchmark(
 ) -> None:
     asked: list[Any] = []
 
-    def run(subjects: Any, plan: Plan, listener: Any) -> Benchmark:
-        asked.extend((subjects, plan))
+    def run(registered: Any, subjects: Any, plan: Plan, listener: Any) -> Benchmark:
+        asked.extend((registered, subjects, plan))
         return benchmark
 
     monkeypatch.setattr(bench, "run_bench", run)
     options = ("--batch-size", 4, "--batch-size", 2, "--image-size", 9, 31, "--rounds", 7, "--threads", 3)
     more = ("--seconds", 0.25, "--timeout", 50, "--training", "--json", tmp_path / "bench.json")
     assert command("a=b:C", "d=e:F", *options, *more) == benchmark.exit_code == 1
-    subjects, planned = asked
+    registered, subjects, planned = asked
+    assert registered is REGISTERED
     assert [(one.name, one.target, one.required) for one in subjects] == [("a", "b:C", True), ("d", "e:F", True)]
     settings = (Setting(4, (9, 31), training=True), Setting(2, (9, 31), training=True))
     assert planned == Plan(settings, 7, 3, 0.25, timeout=50)
-    assert json.loads((tmp_path / "bench.json").read_text())["format"] == "googlenet-parity benchmark"
+    assert json.loads((tmp_path / "bench.json").read_text())["format"] == "netparity benchmark"
 
 
 def test_without_options_all_that_is_registered_runs_in_four_batches(
@@ -661,15 +610,15 @@ def test_without_options_all_that_is_registered_runs_in_four_batches(
 ) -> None:
     asked: list[Any] = []
 
-    def run(subjects: Any, plan: Plan, listener: Any) -> Benchmark:
-        asked.extend((subjects, plan))
+    def run(registered: Any, subjects: Any, plan: Plan, listener: Any) -> Benchmark:
+        asked.extend((registered, subjects, plan))
         return benchmark
 
     monkeypatch.setattr(bench, "run_bench", run)
     monkeypatch.setattr(registry, "registered_backends", lambda: {"torch": "a:B"})
     command()
-    assert asked[0] == [Subject("torch", "a:B")]
-    assert asked[1].settings == tuple(Setting(size) for size in (1, 8, 32, 128))
+    assert asked[1] == [Subject("torch", "a:B")]
+    assert asked[2].settings == tuple(Setting(size) for size in (1, 8, 32, 128))
 
 
 def test_inference_and_training_in_one_run_and_some_ways_of_them(
@@ -677,7 +626,7 @@ def test_inference_and_training_in_one_run_and_some_ways_of_them(
 ) -> None:
     asked: list[Any] = []
 
-    def run(subjects: Any, plan: Plan, listener: Any) -> Benchmark:
+    def run(registered: Any, subjects: Any, plan: Plan, listener: Any) -> Benchmark:
         asked.append(plan)
         return benchmark
 
@@ -690,11 +639,11 @@ def test_inference_and_training_in_one_run_and_some_ways_of_them(
 def test_only_the_ways_that_are_asked_for_are_measured() -> None:
     subjects = registry.choose(["a=parity_tests.ways_backend:Backend", "b=parity_tests.ways_backend:Alone"])
     plan = Plan((SMALL,), rounds=1, threads=1, seconds=0, settle=0, ways=("right",))
-    (measured,) = bench.run_bench(subjects, plan).measured
+    (measured,) = run_bench(subjects, plan).measured
     of_backends = [(timing.backend, timing.way) for timing in measured.timings if timing.backend in "ab"]
     assert of_backends == [("a", "right")]
     with pytest.raises(OptionError, match=r"No backend has a way named 'fast'; known here: .*right.*train"):
-        bench.run_bench(subjects, dataclasses.replace(plan, ways=("right", "fast")))
+        run_bench(subjects, dataclasses.replace(plan, ways=("right", "fast")))
 
 
 def test_a_wrong_ending_is_told_of_before_anything_is_measured(
@@ -715,14 +664,14 @@ def test_a_benchmark_that_is_told_to_stop_leaves_nothing_behind(
     environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
     options = ("--training", "--batch-size", "1", "--image-size", "9", "7", "--rounds", "1000000")
     process = subprocess.Popen(
-        [sys.executable, "-m", "googlenet_parity", "bench", "a=parity_tests.ways_backend:Alone", *options],
+        [sys.executable, "-m", "netparity", "bench", "a=parity_tests.ways_backend:Alone", *options],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     deadline = time.monotonic() + 60
-    while len(list(tmp_path.glob("googlenet-parity-*/*/*"))) < 3 and time.monotonic() < deadline:
+    while len(list(tmp_path.glob("netparity-*/*/*"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.1)  # until the ways have begun
     process.send_signal(sent)
     out, err = process.communicate(timeout=60)
@@ -741,7 +690,7 @@ def test_every_way_of_every_framework_gives_the_right_answer(
     """But for ``torch.compile``, which compiles for a minute, and which a benchmark judges before it times it."""
     monkeypatch.setenv("CXX", "no-such-compiler")
     weights = init_weights(0)
-    judge = Judge(weights, setting.image_size, setting.batch_size)
+    judge = Judge(REGISTERED, weights, setting.image_size, setting.batch_size)
     backend = load(name)
     answered = []
     for way in _ways(backend.build(weights, "float32"), setting):
@@ -769,9 +718,9 @@ def test_onnx_runtime_runs_what_pytorch_writes(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     weights = init_weights(0)
     model: Any = load("torch").build(weights, "float32")
-    model.export_onnx(tmp_path / "googlenet.onnx")
+    model.export_onnx(tmp_path / "network.onnx")
     engine = OnnxRuntime()
     assert next(iter(engine.versions())) == "onnxruntime"
-    judge = Judge(weights, SMALL.image_size, SMALL.batch_size)
-    answer = engine.open(tmp_path / "googlenet.onnx").predict(judge.batch(SMALL.batch_size)[0])
+    judge = Judge(REGISTERED, weights, SMALL.image_size, SMALL.batch_size)
+    answer = engine.open(tmp_path / "network.onnx").predict(judge.batch(SMALL.batch_size)[0])
     assert judge.check(SMALL, answer).status is Status.PASS

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from googlenet_np import GOOGLENET, init_weights, sample_images
-from googlenet_np.architecture import Layer
-from googlenet_np.backend import DTYPES, DType
 from googlenet_np.reference import layer as compute_layer
 from googlenet_np.reference import layer_gradients
-from googlenet_parity.bounds import (
+from netparity.network.contract import DTYPES, DType
+from netparity.network.kinds import Layer
+from netparity.verdict.bounds import (
     FALSE_ALARM,
     UNIT_ROUNDOFF,
     Bound,
@@ -26,12 +26,11 @@ from googlenet_parity.bounds import (
     flush,
     gamma,
     probable_gamma,
-    sum_length,
 )
-from googlenet_parity.ground_truth import GroundTruth
-from googlenet_parity.layer_gradients import layer_gradient_truth
-from googlenet_parity.measure import measure_bound
-from googlenet_parity.verdict import Status
+from netparity.verdict.findings import Status
+from netparity.verdict.ground_truth import GroundTruth
+from netparity.verdict.layer_gradients import layer_gradient_truth
+from netparity.verdict.tensors import measure_bound
 
 Array = npt.NDArray[Any]
 
@@ -124,7 +123,7 @@ def test_fewer_false_alarms_and_longer_runs_need_wider_bounds(
     ],
 )
 def test_sum_length(name: str, input_shape: tuple[int, ...], length: int) -> None:
-    assert sum_length(GOOGLENET[name], input_shape) == length
+    assert GOOGLENET[name].sum_length(input_shape) == length
 
 
 # That the bounds hold
@@ -227,7 +226,7 @@ ALONE = [layer for layer in GOOGLENET if layer.kind != "concat"]
 
 @functools.cache
 def truth() -> GroundTruth:
-    return GroundTruth(init_weights(0), *sample_images(2, image_size=(33, 47)))
+    return GroundTruth(GOOGLENET, init_weights(0), *sample_images(2, image_size=(33, 47)))
 
 
 def rounded(array: Array, digits: int) -> Array:
@@ -287,7 +286,7 @@ def test_no_alarm_without_a_fault(seed: int) -> None:
     """Weights, images and the order of the channels are drawn."""
     random = np.random.default_rng(seed)
     images = random.normal(size=(2, 3, 9, 14)).astype(np.float32)
-    own = GroundTruth(init_weights(seed, in_channels=3), images, np.zeros(2, np.int64))
+    own = GroundTruth(GOOGLENET, init_weights(seed, in_channels=3), images, np.zeros(2, np.int64))
     for layer in SUMMING:
         local = own.local(layer, "float32")
         assert local.bound is not None

@@ -16,11 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from googlenet_np import FileError, WeightsError, init_weights, save_weights
-from googlenet_np.backend import OptimizerState
-from googlenet_np.tensor_files import FORMAT_VERSION, save_tensors
-from googlenet_parity import checkpoint
-from googlenet_parity.checkpoint import Checkpoint, Progress
+from googlenet_np import GOOGLENET, FileError, WeightsError, init_weights, save_weights
+from netparity.files import checkpoint
+from netparity.files.checkpoint import Checkpoint, Progress
+from netparity.files.tensors import FORMAT_VERSION, save_tensors
+from netparity.network.contract import OptimizerState
+from parity_tests.test_weight_files import under_the_old_name
 
 Array = npt.NDArray[Any]
 Header = dict[str, Any]
@@ -63,7 +64,7 @@ def assert_same_bits(actual: Any, right: Any) -> None:
 class TestRoundTrip:
     def test_bit_for_bit(self, path: Path, whole: Checkpoint) -> None:
         checkpoint.save(path, whole)
-        loaded = checkpoint.load(path)
+        loaded = checkpoint.load(GOOGLENET, path)
         assert_same_bits(loaded.weights, whole.weights)
         assert_same_bits(loaded.state.arrays, whole.state.arrays)
         assert loaded.state.scale == SCALE
@@ -73,7 +74,7 @@ class TestRoundTrip:
 
     def test_without_momentum(self, path: Path, whole: Checkpoint) -> None:
         checkpoint.save(path, Checkpoint(whole.weights, OptimizerState({}, 1.0), Progress(), SETTINGS))
-        loaded = checkpoint.load(path)
+        loaded = checkpoint.load(GOOGLENET, path)
         assert loaded.state == OptimizerState({}, 1.0)
         assert loaded.progress == Progress()
         assert loaded.history == []
@@ -81,17 +82,24 @@ class TestRoundTrip:
     def test_float64(self, path: Path, whole: Checkpoint) -> None:
         weights = {name: array.astype(np.float64) / 3 for name, array in whole.weights.items()}
         checkpoint.save(path, Checkpoint(weights, OptimizerState({}, 1.0), Progress(), SETTINGS))
-        assert_same_bits(checkpoint.load(path).weights, weights)
+        assert_same_bits(checkpoint.load(GOOGLENET, path).weights, weights)
 
     def test_the_same_bytes_again(self, path: Path, content: bytes) -> None:
         path.write_bytes(content)
-        loaded = checkpoint.load(path)
+        loaded = checkpoint.load(GOOGLENET, path)
         checkpoint.save(path, loaded)
         assert path.read_bytes() == content
 
+    def test_from_before_the_program_had_its_name(self, path: Path, content: bytes, whole: Checkpoint) -> None:
+        path.write_bytes(under_the_old_name(content))
+        loaded = checkpoint.load(GOOGLENET, path)
+        assert_same_bits(loaded.weights, whole.weights)
+        assert_same_bits(loaded.state.arrays, whole.state.arrays)
+        assert (loaded.progress, loaded.settings, loaded.history) == (PROGRESS, SETTINGS, HISTORY)
+
     def test_what_is_loaded_may_be_changed(self, path: Path, content: bytes) -> None:
         path.write_bytes(content)
-        loaded = checkpoint.load(path)
+        loaded = checkpoint.load(GOOGLENET, path)
         for array in [*loaded.weights.values(), *loaded.state.arrays.values()]:
             array.fill(1)
 
@@ -120,7 +128,7 @@ class TestAtomic:
 def refused(path: Path, words: str, error: type[Exception] = FileError) -> None:
     """One sentence that names the file."""
     with pytest.raises(error, match=words) as raised:
-        checkpoint.load(path)
+        checkpoint.load(GOOGLENET, path)
     message = str(raised.value)
     assert repr(str(path)) in message
     assert message.endswith(".")
@@ -268,7 +276,7 @@ class TestMutilated:
     def test_bytes(self, small: bytes, mutilated: Path, mutations: Any) -> None:
         mutilated.write_bytes(mutilate(small, mutations))
         with pytest.raises((FileError, WeightsError)) as error:
-            checkpoint.load(mutilated)
+            checkpoint.load(GOOGLENET, mutilated)
         assert repr(str(mutilated)) in str(error.value)
 
     @settings(REPEATABLE, max_examples=40)
@@ -296,7 +304,7 @@ class TestMutilated:
     @staticmethod
     def load(path: Path) -> None:
         try:
-            loaded = checkpoint.load(path)
+            loaded = checkpoint.load(GOOGLENET, path)
         except (FileError, WeightsError) as error:
             assert repr(str(path)) in str(error)
             return

@@ -15,21 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from googlenet_np import layout
-from googlenet_np.errors import FileError, WeightsError
-from googlenet_np.module_trees import (
-    GLUON_EXPORT,
-    GLUON_SOURCE,
-    KERAS,
-    PROJECT,
-    TORCH_NOTE,
-    TORCH_SOURCE,
-    ModuleTree,
-    canonical_weights,
-    renamed,
-)
+from googlenet_np.architecture import GOOGLENET
+from googlenet_np.module_trees import GLUON_EXPORT, GLUON_SOURCE, KERAS, PROJECT, TORCH_NOTE, TORCH_SOURCE
 from googlenet_np.reference import forward
 from googlenet_np.weights import init_weights, load_weights, save_weights
+from netparity.files.stored_tensors import canonical_weights, renamed
+from netparity.network import layout
+from netparity.network.errors import FileError, WeightsError
+from netparity.network.module_tree import ModuleTree
 from parity_tests.backends import package
 
 Array = npt.NDArray[Any]
@@ -432,7 +425,7 @@ def in_tree(tree: ModuleTree, weights: Weights) -> Weights:
 @pytest.mark.parametrize("tree", TREES, ids=lambda tree: tree.name)
 def test_a_tree_is_found_by_its_keys_alone(tree: ModuleTree, weights: Weights) -> None:
     shuffled = dict(sorted(in_tree(tree, weights).items(), reverse=True))
-    assert_same_bits(canonical_weights(shuffled, TREES), weights)
+    assert_same_bits(canonical_weights(GOOGLENET, shuffled, TREES), weights)
 
 
 def test_trees_share_no_set_of_keys() -> None:
@@ -449,7 +442,7 @@ def test_missing_and_unexpected_keys_are_named(tree: ModuleTree, weights: Weight
         del tensors[key]
     tensors |= {"z": weights["fc.bias"], "a\x1b": weights["fc.bias"]}
     with pytest.raises(WeightsError) as caught:
-        canonical_weights(tensors, TREES)
+        canonical_weights(GOOGLENET, tensors, TREES)
     assert str(caught.value) == (
         f"The tensors are not those of a GoogLeNet; nearest is {tree.name}: 2 missing: {', '.join(gone)}; "
         f"2 unexpected: 'a\\x1b', z."

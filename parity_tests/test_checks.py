@@ -15,20 +15,38 @@ import numpy.typing as npt
 import pytest
 
 from googlenet_np import GOOGLENET, init_weights, sample_images
-from googlenet_np.architecture import Concat, Layer
-from googlenet_np.backend import DTYPES, DType, Gradients, LayerGradients
-from googlenet_np.operations import conv2d
-from googlenet_np.reference import before_activation
-from googlenet_parity import checks
-from googlenet_parity.bounds import FLOAT64_GATE
-from googlenet_parity.ground_truth import GroundTruth
-from googlenet_parity.layer_gradients import LayerGradientTruth, layer_gradient_truth
-from googlenet_parity.run import Case, Subject, run
-from googlenet_parity.verdict import BackendReport, CheckResult, Report, Status
+from netparity.network.contract import DTYPES, DType, Gradients, LayerGradients
+from netparity.network.kinds import Concat, Layer
+from netparity.network.operations import conv2d
+from netparity.network.reference import before_activation
+from netparity.network.settings import CaseSettings
+from netparity.runs.case import Case
+from netparity.runs.side_by_side import run
+from netparity.verdict import checks
+from netparity.verdict.bounds import FLOAT64_GATE
+from netparity.verdict.findings import (
+    END_TO_END,
+    GRADIENTS,
+    LAYER_GRADIENTS,
+    LAYERS,
+    OUTPUTS,
+    Check,
+    CheckKind,
+    CheckResult,
+    Status,
+)
+from netparity.verdict.ground_truth import GroundTruth
+from netparity.verdict.layer_gradients import LayerGradientTruth, layer_gradient_truth
+from netparity.verdict.report import BackendReport, Report
+from netparity.workers.backends import Subject
 from parity_tests.numpy_backend import Backend
 
 Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
+
+SHAPES = Check(CheckKind.SHAPES, "float32")
+WEIGHTS = Check(CheckKind.WEIGHTS, "float32")
+PREDICTION = Check(CheckKind.PREDICTION, "float32")
 
 RIGHT = Backend()
 SAMPLES = 3
@@ -42,7 +60,7 @@ def named(value: object) -> str | None:
 
 @functools.cache
 def truth() -> GroundTruth:
-    return GroundTruth(init_weights(0), *sample_images(SAMPLES, image_size=(17, 23)))
+    return GroundTruth(GOOGLENET, init_weights(0), *sample_images(SAMPLES, image_size=(17, 23)))
 
 
 @functools.cache
@@ -89,15 +107,15 @@ def exported(dtype: DType = "float32") -> Arrays:
 
 
 def check_layers(given: Arrays, whole: Arrays | None = None) -> CheckResult:
-    return checks.check_layers("layers", truth(), "float32", given, whole or activations())
+    return checks.check_layers(LAYERS, truth(), "float32", given, whole or activations())
 
 
 def check_gradients(given: Gradients) -> CheckResult:
-    return checks.check_gradients("gradients", truth(), given.loss, {**given.weights, "images": given.images})
+    return checks.check_gradients(GRADIENTS, truth(), given.loss, {**given.weights, "images": given.images})
 
 
 def check_layer_gradients(given: Mapping[str, Arrays]) -> CheckResult:
-    return checks.check_layer_gradients("layer gradients", backward_truths(), "float32", given)
+    return checks.check_layer_gradients(LAYER_GRADIENTS, backward_truths(), "float32", given)
 
 
 def last(array: Array) -> tuple[int, ...]:
@@ -120,17 +138,17 @@ def assert_fails(result: CheckResult, first: str, *, status: Status = Status.FAI
 def test_a_right_backend_passes(dtype: DType) -> None:
     whole = activations(dtype)
     results = [
-        checks.check_weights_kept("weights", truth(), dtype, exported(dtype)),
-        checks.check_shapes("shapes", truth(), dtype, whole),
+        checks.check_weights_kept(WEIGHTS, truth(), dtype, exported(dtype)),
+        checks.check_shapes(SHAPES, truth(), dtype, whole),
     ]
     if dtype == "float64":
-        results += [checks.check_outputs("outputs", truth(), whole), check_gradients(gradients_of(RIGHT))]
+        results += [checks.check_outputs(OUTPUTS, truth(), whole), check_gradients(gradients_of(RIGHT))]
     else:
         results += [
             check_layers(outputs()),
             check_layer_gradients(layer_gradients_of(RIGHT)),
-            checks.check_end_to_end("end to end", truth(), dtype, whole),
-            checks.check_prediction("prediction", truth(), dtype, whole["fc"]),
+            checks.check_end_to_end(END_TO_END, truth(), dtype, whole),
+            checks.check_prediction(PREDICTION, truth(), dtype, whole["fc"]),
         ]
     assert [result.status for result in results] == [Status.PASS] * len(results)
 
@@ -138,12 +156,12 @@ def test_a_right_backend_passes(dtype: DType) -> None:
 @pytest.mark.parametrize(
     ("result", "names"),
     [
-        (lambda: checks.check_weights_kept("", truth(), "float32", exported()), tuple(truth().weights)),
-        (lambda: checks.check_shapes("", truth(), "float32", activations()), GOOGLENET.names),
-        (lambda: checks.check_outputs("", truth(), activations("float64")), GOOGLENET.names),
+        (lambda: checks.check_weights_kept(WEIGHTS, truth(), "float32", exported()), tuple(truth().weights)),
+        (lambda: checks.check_shapes(SHAPES, truth(), "float32", activations()), GOOGLENET.names),
+        (lambda: checks.check_outputs(OUTPUTS, truth(), activations("float64")), GOOGLENET.names),
         (lambda: check_gradients(gradients_of(RIGHT)), ("loss", *truth().weights, "images")),
         (lambda: check_layers(outputs()), GOOGLENET.names),
-        (lambda: checks.check_end_to_end("", truth(), "float32", activations()), GOOGLENET.names),
+        (lambda: checks.check_end_to_end(END_TO_END, truth(), "float32", activations()), GOOGLENET.names),
     ],
     ids=["weights", "shapes", "outputs", "gradients", "layers", "end to end"],
 )
@@ -190,7 +208,7 @@ def spoil_shapes(change: str) -> Arrays:
     ],
 )
 def test_shapes(change: str, first: str, words: str) -> None:
-    assert_fails(checks.check_shapes("shapes", truth(), "float32", spoil_shapes(change)), first, words=words)
+    assert_fails(checks.check_shapes(SHAPES, truth(), "float32", spoil_shapes(change)), first, words=words)
 
 
 # Weights
@@ -239,32 +257,32 @@ def spoil_weights(change: str, name: str) -> Arrays:
 )
 def test_weights(change: str, name: str, words: str) -> None:
     given = spoil_weights(change, name)
-    assert_fails(checks.check_weights_kept("weights", truth(), "float32", given), name, words=words)
+    assert_fails(checks.check_weights_kept(WEIGHTS, truth(), "float32", given), name, words=words)
 
 
 @pytest.mark.parametrize("zero", [0.0, -0.0])
 def test_weights_keep_the_sign_of_zero(zero: float) -> None:
     weights = init_weights(0)
     weights["fc.bias"][3] = zero
-    own = GroundTruth(weights, truth().images, truth().labels)
+    own = GroundTruth(GOOGLENET, weights, truth().images, truth().labels)
     given = {name: weight.copy() for name, weight in weights.items()}
-    assert checks.check_weights_kept("weights", own, "float32", given).status is Status.PASS
+    assert checks.check_weights_kept(WEIGHTS, own, "float32", given).status is Status.PASS
     given["fc.bias"][3] = -zero
-    assert_fails(checks.check_weights_kept("weights", own, "float32", given), "fc.bias", words="zeros of another sign")
+    assert_fails(checks.check_weights_kept(WEIGHTS, own, "float32", given), "fc.bias", words="zeros of another sign")
 
 
 def test_weights_have_names_and_no_order() -> None:
     given = dict(reversed(exported().items()))
-    assert checks.check_weights_kept("weights", truth(), "float32", given).status is Status.PASS
+    assert checks.check_weights_kept(WEIGHTS, truth(), "float32", given).status is Status.PASS
 
 
 # Float64, end to end
 
 
-def test_float32_arithmetic_behind_float64_arrays_fails() -> None:
+def test_float32_arithmetic_in_float64_arrays_fails() -> None:
     given = {name: array.astype(np.float64) for name, array in activations("float32").items()}
     assert FLOAT64_GATE == 1e-12
-    assert_fails(checks.check_outputs("outputs", truth(), given), "b1.conv", words="(81 of 81 fail)")
+    assert_fails(checks.check_outputs(OUTPUTS, truth(), given), "b1.conv", words="(81 of 81 fail)")
 
 
 @pytest.mark.parametrize("layer", ["b1.conv", "b3.inception_3b.p4_1", "b4.inception_4c", "b5.pool", "fc"])
@@ -272,9 +290,9 @@ def test_one_entry_off_by_twice_the_gate_fails(layer: str) -> None:
     given = activations("float64")
     limit = FLOAT64_GATE * np.abs(truth().activations[layer]).max()
     given[layer][last(given[layer])] += 0.5 * limit
-    assert checks.check_outputs("outputs", truth(), given).status is Status.PASS
+    assert checks.check_outputs(OUTPUTS, truth(), given).status is Status.PASS
     given[layer][last(given[layer])] += 1.5 * limit
-    assert_fails(checks.check_outputs("outputs", truth(), given), layer)
+    assert_fails(checks.check_outputs(OUTPUTS, truth(), given), layer)
 
 
 @pytest.mark.parametrize("layer", ["b1.pool", "fc"])
@@ -293,7 +311,7 @@ def test_outputs(layer: str, change: str) -> None:
             given[layer] = array[[0, 2, 1]]
         case "float32":
             given[layer] = array.astype(np.float32)
-    assert_fails(checks.check_outputs("outputs", truth(), given), layer)
+    assert_fails(checks.check_outputs(OUTPUTS, truth(), given), layer)
 
 
 # Gradients
@@ -353,7 +371,7 @@ def test_a_wrong_backward_pass_fails(backend: Backend, first: str) -> None:
     assert_fails(check_gradients(gradients_of(backend)), first)
 
 
-def test_a_detached_branch_leaves_what_comes_behind_it_right() -> None:
+def test_a_detached_branch_leaves_what_comes_after_it_right() -> None:
     failed = [found.name for found in check_gradients(gradients_of(BranchIsDetached())).measurements if found.share > 1]
     assert failed[-1] == "b3.inception_3a.p4_2.bias"
 
@@ -372,7 +390,7 @@ def test_the_form_of_the_image_gradient_counts(change: Callable[[Array], Array |
     right = gradients_of(RIGHT)
     given = {**right.weights, "images": change(right.images)}
     present = {name: array for name, array in given.items() if array is not None}
-    assert_fails(checks.check_gradients("gradients", truth(), right.loss, present), "images", words=words)
+    assert_fails(checks.check_gradients(GRADIENTS, truth(), right.loss, present), "images", words=words)
 
 
 def test_ties_of_maxima_move_the_image_gradient_and_nothing_else() -> None:
@@ -510,7 +528,7 @@ def test_a_block_is_its_own_branches_bit_for_bit(change: str, words: str) -> Non
 
 
 class PaddedOffCentre(Backend):
-    """As much padding, but one row and one column of it behind the image instead of before."""
+    """As much padding, but one row and one column of it after the image instead of before it."""
 
     def before_activation(self, layer: Layer, inputs: Sequence[Array]) -> Array:
         if layer.name != "b1.conv":
@@ -539,10 +557,10 @@ def test_a_fault_shows_at_its_own_layer_alone_and_from_there_on_end_to_end(backe
     local = check_layers(outputs(backend), activations(backend=backend))
     assert_fails(local, first)
     assert [found.name for found in local.measurements if found.status is not Status.PASS] == [first]
-    end_to_end = checks.check_end_to_end("end to end", truth(), "float32", activations(backend=backend))
+    end_to_end = checks.check_end_to_end(END_TO_END, truth(), "float32", activations(backend=backend))
     assert_fails(end_to_end, first)
     assert end_to_end.measurements[-1].status is Status.FAIL
-    assert_fails(checks.check_outputs("outputs", truth(), activations("float64", backend)), first)
+    assert_fails(checks.check_outputs(OUTPUTS, truth(), activations("float64", backend)), first)
 
 
 # Gradients in float32, layer by layer
@@ -602,7 +620,7 @@ def test_signs_that_rounding_may_decide_are_left_out_and_no_others(nudge: float)
     weights = init_weights(0)
     weights["b1.conv.bias"][5] = 0
     weights["b1.conv.bias"][5] = -before_activation(layer, [truth().images.astype(np.float64)], weights)[entry]
-    own = GroundTruth(weights, truth().images, truth().labels)
+    own = GroundTruth(GOOGLENET, weights, truth().images, truth().labels)
     backward, bound = layer_gradient_truth(own, layer, "float32"), own.local(layer, "float32").bound
     assert bound is not None
     samples = len(backward.inputs)
@@ -613,7 +631,7 @@ def test_signs_that_rounding_may_decide_are_left_out_and_no_others(nudge: float)
     weights["b1.conv.bias"][5] += np.float32(nudge)
     given = RIGHT.build(weights, "float32").layer_gradients(layer.name, backward.inputs, backward.cotangent)
     gradients = {layer.name: {**given.weights, "inputs": given.inputs}}
-    result = checks.check_layer_gradients("layer gradients", {layer.name: backward}, "float32", gradients)
+    result = checks.check_layer_gradients(LAYER_GRADIENTS, {layer.name: backward}, "float32", gradients)
     assert result.status is Status.PASS
     assert result.message == f"{undecided.sum()} of {undecided.size} signs undecided, and left out"
 
@@ -631,7 +649,7 @@ class HalfPrecision(Backend):
 
 
 def test_less_precision_is_beyond_the_noise_floor_everywhere() -> None:
-    result = checks.check_end_to_end("end to end", truth(), "float32", activations(backend=HalfPrecision()))
+    result = checks.check_end_to_end(END_TO_END, truth(), "float32", activations(backend=HalfPrecision()))
     assert_fails(result, "b1.conv", words="(81 of 81 fail)")
 
 
@@ -651,7 +669,7 @@ def test_predictions(change: str) -> None:
             logits = logits.astype(np.float64)
         case "one sample":
             logits = logits[:1]
-    assert_fails(checks.check_prediction("prediction", truth(), "float32", logits), "fc")
+    assert_fails(checks.check_prediction(PREDICTION, truth(), "float32", logits), "fc")
 
 
 # The first of several
@@ -671,8 +689,12 @@ def test_the_first_failure_in_canonical_order_is_named_and_the_worst_is_known() 
 # The verdict of a run
 
 
+def run_of(*backends: BackendReport) -> Report:
+    return Report(GOOGLENET, backends, CaseSettings(0, "xavier_uniform", "samples", (1, 1, 5, 7), 10, DTYPES))
+
+
 def report_of(*statuses: Status) -> BackendReport:
-    checks = (CheckResult(f"check {number}", status) for number, status in enumerate(statuses))
+    checks = (CheckResult(Check(kind), status) for kind, status in zip(CheckKind, statuses, strict=False))
     return BackendReport("numpy", {}, tuple(checks))
 
 
@@ -696,18 +718,18 @@ def test_the_most_severe_check_of_the_most_severe_backend_decides(
 ) -> None:
     backend, right = report_of(*statuses), report_of(Status.PASS)
     assert backend.status is status
-    assert (Report((backend,)).status, Report((backend,)).exit_code) == (status, exit_code)
+    assert (run_of(backend).status, run_of(backend).exit_code) == (status, exit_code)
     beside = 0 if status is Status.SKIPPED else exit_code
-    assert Report((right, backend)).exit_code == Report((backend, right)).exit_code == beside
+    assert run_of(right, backend).exit_code == run_of(backend, right).exit_code == beside
 
 
 def test_a_run_that_judges_nobody_is_no_pass() -> None:
-    assert (Report(()).status, Report(()).exit_code) == (Status.SKIPPED, 2)
+    assert (run_of().status, run_of().exit_code) == (Status.SKIPPED, 2)
 
 
 def test_float64_is_judged_on_two_images() -> None:
     """The backend's fault is in the last sample that it is given."""
-    case = Case(init_weights(0), *sample_images(3, image_size=(5, 7)), ("float64",))
+    case = Case(GOOGLENET, init_weights(0), *sample_images(3, image_size=(5, 7)), ("float64",))
     report = run(lambda: case, [Subject("numpy", "parity_tests.misbehaving:GivesNaN")])
     found = report.backends[0]["outputs float64"].first_failure
     assert found is not None

@@ -19,11 +19,13 @@ import pytest
 from PIL import Image
 
 from googlenet_np import GOOGLENET, init_weights, save_weights
-from googlenet_np.errors import FileError
-from googlenet_parity import case, cli
-from googlenet_parity.export import write_json, write_junit
-from googlenet_parity.registry import GROUP
-from googlenet_parity.verdict import Report
+from netparity.cli import main as cli
+from netparity.network.errors import FileError
+from netparity.network.settings import CaseSettings
+from netparity.runs import case
+from netparity.show.run import write_json, write_junit
+from netparity.verdict.report import Report
+from netparity.workers.backends import GROUP
 from parity_tests.misbehaving import LAST_WORDS
 
 SMALL = ("--image-size", "17", "23", "--batch-size", "2")
@@ -56,7 +58,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
     handler = signal.getsignal(signal.SIGTERM)
 
     def run(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["googlenet-parity", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["netparity", *map(str, arguments)])
         capfd.readouterr()
         with pytest.raises(SystemExit) as exit_:
             cli.main()
@@ -74,10 +76,10 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 def test_help_says_what_there_is(command: Command) -> None:
     result = command("--help")
     assert result.code == 0
-    assert "same GoogLeNet?" in result.words
+    assert "compute the same network?" in result.words
     assert "With no command: run" in result.words
     assert "Exit codes: 0 pass, 1 a check failed, 2 it could not be run." in result.words
-    assert re.search(r"run .*Set every installed backend against the NumPy reference", result.out)
+    assert re.search(r"run .*Judge every installed backend of the default network against the", result.out)
     assert re.search(r"summary .*Show the network's shapes", result.out)
 
 
@@ -99,7 +101,7 @@ def test_help_of_run_explains_every_option(command: Command, arguments: tuple[st
     ]
     assert [option for option in options if f"{option} " not in result.out] == []
     assert "bound that is derived and not tuned" in result.words
-    for default in ("every one that is installed", "96 96", "16 real Fashion-MNIST test images", "Xavier", "both"):
+    for default in ("every one that is installed", "96 96", "16 of the network's sample images", "Xavier", "both"):
         assert default in result.words
 
 
@@ -165,15 +167,15 @@ def test_no_argument_at_all_is_the_main_job(command: Command, monkeypatch: pytes
 
     def run(make_case: Callable[[], Any], subjects: list[Any], **options: Any) -> Any:
         asked.append((make_case(), subjects, options))
-        return Report((), asked[0][0].settings)
+        return Report(GOOGLENET, (), asked[0][0].settings)
 
-    monkeypatch.setattr("googlenet_parity.run.run", run)
-    monkeypatch.setattr("googlenet_parity.registry.registered_backends", lambda: {"torch": "a:B", "mx": "c:D"})
+    monkeypatch.setattr("netparity.runs.side_by_side.run", run)
+    monkeypatch.setattr("netparity.workers.backends.registered_backends", lambda: {"torch": "a:B", "mx": "c:D"})
     result = command()
     whole, subjects, options = asked[0]
     assert whole.images.shape == (16, 1, 96, 96)
     assert whole.dtypes == ("float32", "float64")
-    assert (whole.settings["seed"], whole.settings["num_classes"]) == (0, 10)
+    assert (whole.settings.seed, whole.settings.num_classes) == (0, 10)
     assert [(subject.name, subject.target, subject.required) for subject in subjects] == [
         ("torch", "a:B", False),
         ("mx", "c:D", False),
@@ -206,7 +208,7 @@ def test_a_missing_framework_that_was_named_is_exit_code_2(command: Command) -> 
 
 def test_a_missing_framework_that_was_not_named_is_skipped(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     registered = {"numpy": NUMPY[1].partition("=")[2], "other": "parity_tests.misbehaving:NeedsMissingModule"}
-    monkeypatch.setattr("googlenet_parity.registry.registered_backends", lambda: registered)
+    monkeypatch.setattr("netparity.workers.backends.registered_backends", lambda: registered)
     result = command(*SMALL, "--dtype", "float32")
     assert result.code == 0
     assert "skipped other: load – other needs the Python module 'no_such_framework'" in result.words
@@ -225,6 +227,7 @@ def test_options_reach_the_run(command: Command, tmp_path: Path) -> None:
         "shape": [3, 3, 9, 31],
         "num_classes": 4,
         "dtypes": ["float64"],
+        "network": "GoogLeNet",
     }
     assert [check["check"] for check in report["backends"][0]["checks"]] == [
         "weights float64",
@@ -262,7 +265,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reports")
     names = misbehaving("GivesNaN", "RaisesStrangeWords", "CannotTrain")
     subprocess.run(
-        [sys.executable, "-m", "googlenet_parity", *SMALL, *NUMPY, *names, "--json", "run.json", "--junit", "run.xml"],
+        [sys.executable, "-m", "netparity", *SMALL, *NUMPY, *names, "--json", "run.json", "--junit", "run.xml"],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
@@ -274,7 +277,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_json_has_everything(written: Path) -> None:
     report = json.loads((written / "run.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
     assert {key: report[key] for key in ("format", "format_version", "status", "exit_code")} == {
-        "format": "googlenet-parity report",
+        "format": "netparity report",
         "format_version": 1,
         "status": "error",
         "exit_code": 2,
@@ -305,7 +308,7 @@ def test_json_has_everything(written: Path) -> None:
 
 def test_junit_has_a_suite_for_each_backend_and_a_case_for_each_check(written: Path) -> None:
     root = ElementTree.parse(written / "run.xml").getroot()
-    assert (root.tag, root.get("name")) == ("testsuites", "googlenet-parity")
+    assert (root.tag, root.get("name")) == ("testsuites", "netparity")
     assert [suite.get("name") for suite in root] == ["numpy", "GivesNaN", "RaisesStrangeWords", "CannotTrain"]
     for suite in root:
         kinds = [case[0].tag if len(case) else "passed" for case in suite]
@@ -327,12 +330,13 @@ def test_junit_has_a_suite_for_each_backend_and_a_case_for_each_check(written: P
 @pytest.mark.parametrize("write", [write_json, write_junit])
 def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, write: Callable[[Path, Report], None]) -> None:
     path = tmp_path / "report"
-    write(path, Report(()))
+    settings = CaseSettings(0, "xavier_uniform", "images", (2, 1, 9, 11), 10, ("float32",))
+    write(path, Report(GOOGLENET, (), settings))
     before = path.read_bytes()
     with pytest.raises((TypeError, AttributeError)):
-        write(path, Report((object(),)))  # type: ignore[arg-type]
+        write(path, Report(GOOGLENET, (object(),), settings))  # type: ignore[arg-type]
     with pytest.raises(FileError, match="Cannot write"):
-        write(tmp_path, Report(()))
+        write(tmp_path, Report(GOOGLENET, (), settings))
     assert [entry.name for entry in tmp_path.iterdir()] == ["report"]
     assert path.read_bytes() == before
 
@@ -513,14 +517,14 @@ def test_a_signal_that_comes_within_a_finalizer_is_not_lost(sent: str, code: int
     """Python prints and ignores what is raised there, the handler's exception among it."""
     script = f"""if True:
         import os, signal, sys, time
-        from googlenet_parity import cli
+        from netparity.cli import main as cli
 
         class Dying:
             def __del__(self):
                 os.kill(os.getpid(), signal.{sent})
                 time.sleep(1)
 
-        def app():
+        def app(prog_name):
             Dying()
             try:
                 time.sleep(50)
@@ -543,7 +547,7 @@ def test_a_run_that_is_told_to_stop_leaves_nothing_behind(
 ) -> None:
     environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "googlenet_parity", *SMALL, *misbehaving("Hangs"), *NUMPY],
+        [sys.executable, "-m", "netparity", *SMALL, *misbehaving("Hangs"), *NUMPY],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -668,7 +672,7 @@ def test_summary_says_where_the_paper_disagrees_with_itself(command: Command) ->
 def test_the_three_are_registered_in_the_order_in_which_people_name_them() -> None:
     from importlib.metadata import entry_points
 
-    from googlenet_parity.registry import registered_backends
+    from netparity.workers.backends import registered_backends
 
     if not entry_points(group=GROUP):
         pytest.skip("the distribution is not installed, so nothing is registered")

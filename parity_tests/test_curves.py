@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from googlenet_np import FileError, OptionError
-from googlenet_parity.curves import PUBLISHED, plot
+from googlenet_np.published import TRAINING
+from netparity.network.errors import FileError, OptionError
+from netparity.show.curves import plot
 
 pytest.importorskip("matplotlib", reason="Matplotlib is not installed")
 
@@ -60,7 +61,7 @@ def test_all_that_the_histories_say(tmp_path: Path) -> None:
 
 
 def test_published_values_beside_them(tmp_path: Path) -> None:
-    losses, accuracies = axes_of(lambda: plot({"torch": TORCH}, tmp_path / "curves.svg", published=PUBLISHED))
+    losses, accuracies = axes_of(lambda: plot({"torch": TORCH}, tmp_path / "curves.svg", published=TRAINING))
     bands = [
         (patch.get_label(), *patch.get_extents().transformed(axes.transData.inverted()).get_points()[:, 1])
         for axes in (losses, accuracies)
@@ -75,7 +76,7 @@ def test_published_values_beside_them(tmp_path: Path) -> None:
 
 
 def test_an_svg_that_can_be_read(tmp_path: Path) -> None:
-    plot({"torch": TORCH}, tmp_path / "curves.svg", published=PUBLISHED)
+    plot({"torch": TORCH}, tmp_path / "curves.svg", published=TRAINING)
     words = "".join(ElementTree.parse(tmp_path / "curves.svg").getroot().itertext())
     for word in ("epoch", "loss", "accuracy", "torch, train", "torch, test", "published, PyTorch, test"):
         assert word in words
@@ -110,7 +111,7 @@ def test_what_cannot_be_drawn(tmp_path: Path) -> None:
 def test_no_global_state(tmp_path: Path) -> None:
     """Neither pyplot, which has figures of its own, nor settings, nor a window."""
     code = (
-        "import sys, matplotlib; from pathlib import Path; from googlenet_parity.curves import plot\n"
+        "import sys, matplotlib; from pathlib import Path; from netparity.show.curves import plot\n"
         "def settings():  # but for the backend, which matplotlib settles when it is asked for\n"
         "    return {key: matplotlib.rcParams[key] for key in matplotlib.rcParams if key != 'backend'}\n"
         "before = settings()\n"
@@ -122,5 +123,5 @@ def test_no_global_state(tmp_path: Path) -> None:
 
 
 def test_importing_it_imports_no_matplotlib() -> None:
-    code = "import sys, googlenet_parity.curves, googlenet_parity.cli; assert 'matplotlib' not in sys.modules"
+    code = "import sys, netparity.show.curves, netparity.cli.main; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from googlenet_np import forward, gradients, init_weights, layout, reference, sample_images
-from googlenet_np.architecture import Conv2d, Layer
-from googlenet_np.backend import Gradients
+from googlenet_np import GOOGLENET, forward, gradients, init_weights, sample_images
+from netparity.network import layout, reference
+from netparity.network.contract import Gradients
+from netparity.network.kinds import Conv2d, Layer
 from parity_tests.backends import BACKENDS, load, package, require
 
 Array = npt.NDArray[Any]
@@ -38,7 +39,7 @@ def kink() -> tuple[tuple[int, ...], float]:
         before[layer.name] = output.copy()
         return output
 
-    reference.forward_and_gradients(init_weights(0), *batch(), layers=[], perturb=keep)
+    reference.forward_and_gradients(GOOGLENET, init_weights(0), *batch(), layers=[], perturb=keep)
     entries = before[LAYER]
     place = np.unravel_index(np.abs(entries).argmin(), entries.shape)
     return tuple(map(int, place)), float(entries[place])
@@ -98,7 +99,7 @@ def test_float32_gradients_are_those_of_their_own_decisions(name: str) -> None:
         return np.where(theirs > 0, theirs, -1.0)
 
     actual = model.gradients(*batch()).weights
-    _, same = reference.forward_and_gradients(other, *batch(), layers=[], perturb=decided)
+    _, same = reference.forward_and_gradients(GOOGLENET, other, *batch(), layers=[], perturb=decided)
     assert max(errors(actual, gradients(other, *batch()).weights).values()) > 1e-3
     # What the longest sum of a forward pass, of 1,440 terms, may round.
     assert max(errors(actual, same.weights).values()) < 1440 * 2.0**-24

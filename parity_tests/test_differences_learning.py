@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from googlenet_np import GOOGLENET, forward, init_weights, layout, sample_images
-from googlenet_np.backend import OptimizerState
-from googlenet_np.operations import max_pool2d, max_pool2d_backward, softmax_cross_entropy
+from googlenet_np import GOOGLENET, forward, init_weights, sample_images
+from netparity.network import layout
+from netparity.network.contract import OptimizerState
+from netparity.network.operations import max_pool2d, max_pool2d_backward, softmax_cross_entropy
 from parity_tests.backends import BACKENDS, package
 
 Array = npt.NDArray[Any]

@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from googlenet_np import GOOGLENET, ImagesError, WeightsError, init_weights, layout, sample_images
-from googlenet_parity.ground_truth import GroundTruth
-from googlenet_parity.precisions import PRECISIONS, Precision
-from googlenet_parity.processor import usable_cores
+from googlenet_np import GOOGLENET, ImagesError, WeightsError, init_weights, sample_images
+from netparity.network import layout
+from netparity.network.kinds.precisions import PRECISIONS, Precision
+from netparity.system.processor import usable_cores
+from netparity.verdict.ground_truth import GroundTruth
 from parity_tests.backends import BACKENDS, framework, load, package, require
 
 Array = npt.NDArray[Any]
@@ -89,7 +90,7 @@ def test_default_dtype_of_keras_loss() -> None:
 
 @cache
 def truth() -> GroundTruth:
-    return GroundTruth(init_weights(0), IMAGES, LABELS)
+    return GroundTruth(GOOGLENET, init_weights(0), IMAGES, LABELS)
 
 
 def share(output: Array) -> float:

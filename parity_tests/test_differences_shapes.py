@@ -12,16 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from googlenet_np import (
-    GOOGLENET,
-    FileError,
-    WeightsError,
-    init_weights,
-    layout,
-    load_weights,
-    sample_images,
-    save_weights,
-)
+from googlenet_np import GOOGLENET, FileError, WeightsError, init_weights, load_weights, sample_images, save_weights
+from netparity.network import layout
 from parity_tests.backends import BACKENDS, framework, package
 
 Array = npt.NDArray[Any]

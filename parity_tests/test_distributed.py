@@ -21,11 +21,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from googlenet_np import init_weights, training
-from googlenet_np.backend import JoiningBackend, Step
-from googlenet_parity import checkpoint
-from googlenet_parity.bounds import FLOAT64_GATE
-from googlenet_parity.training import CHECKPOINT, HISTORY
+from googlenet_np import GOOGLENET, init_weights
+from netparity.files import checkpoint
+from netparity.network import sgd
+from netparity.network.contract import JoiningBackend, Step
+from netparity.train.loop import CHECKPOINT, HISTORY
+from netparity.verdict.bounds import FLOAT64_GATE
 from parity_tests.backends import BACKENDS, load, require
 from parity_tests.idx_files import write_files
 from parity_tests.joint_training import ALL, SIZES, Trained, batches, train
@@ -130,7 +131,7 @@ def ended(processes: list[subprocess.Popen[str]]) -> list[str]:
 def desired() -> Trained:
     """The reference's training."""
     steps: list[Step] = []
-    weights, state = training.train(init_weights(5), batches(0, 1), ALL, listener=steps.append)
+    weights, state = sgd.train(GOOGLENET, init_weights(5), batches(0, 1), ALL, listener=steps.append)
     return Trained(steps, weights, state.arrays)
 
 
@@ -234,7 +235,7 @@ def assert_same_run(folder: Path, right: Path, gate: float) -> None:
         assert epoch["train_loss"] == pytest.approx(right_epoch["train_loss"], rel=gate)
         for key in ("epoch", "train_accuracy", "test_accuracy"):
             assert epoch[key] == pytest.approx(right_epoch[key])
-    saved, right_saved = (checkpoint.load(each / CHECKPOINT) for each in (folder, right))
+    saved, right_saved = (checkpoint.load(GOOGLENET, each / CHECKPOINT) for each in (folder, right))
     assert saved.progress == right_saved.progress
     assert_close(saved.weights, right_saved.weights, right_saved.weights, gate)
     assert_close(saved.state.scaled(1.0), right_saved.state.scaled(1.0), right_saved.weights, gate)
@@ -246,7 +247,7 @@ def test_the_same_command(command: Command, name: str, start: Start, data: Path,
     require(name)
     target = f"{name}=parity_tests.joint_training:{name}"
     assert command("train", target, *options(data, tmp_path / "alone")).code == 0
-    joint = ("-m", "googlenet_parity", "train", target, *options(data, tmp_path / "joint"))
+    joint = ("-m", "netparity", "train", target, *options(data, tmp_path / "joint"))
     ended(start(*joint, "--epochs", 1, environments=ENVIRONMENTS[name]()))
     printed = ended(start(*joint, "--resume", environments=ENVIRONMENTS[name]()))
     assert sum("epoch 2/2  train loss" in words for words in printed) == 1
@@ -258,7 +259,7 @@ def test_the_same_command(command: Command, name: str, start: Start, data: Path,
 
 def test_a_killed_process_is_a_sentence_of_the_other(start: Start, data: Path, tmp_path: Path) -> None:
     require("torch")
-    arguments = ("-m", "googlenet_parity", "train", "torch", *options(data, tmp_path), "--epochs", 100_000)
+    arguments = ("-m", "netparity", "train", "torch", *options(data, tmp_path), "--epochs", 100_000)
     processes = start(*arguments, environments=by_torch())
     assert processes[0].stdout is not None
     assert "epoch " in processes[0].stdout.readline()
@@ -267,11 +268,11 @@ def test_a_killed_process_is_a_sentence_of_the_other(start: Start, data: Path, t
     assert processes[0].returncode == 2
     assert "error: The 2 processes could not go on together; another one may say why. RuntimeError: " in words
     assert "Traceback" not in words
-    assert checkpoint.load(tmp_path / CHECKPOINT).progress.step == 0
+    assert checkpoint.load(GOOGLENET, tmp_path / CHECKPOINT).progress.step == 0
 
 
 def torchrun(*arguments: object) -> tuple[object, ...]:
-    return ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2, "-m", "googlenet_parity", *arguments)
+    return ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2, "-m", "netparity", *arguments)
 
 
 def test_torchrun_as_it_is(command: Command, start: Start, data: Path, tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from googlenet_np import GOOGLENET, gradients, layer_table, layout
+from googlenet_np import GOOGLENET, gradients
 from googlenet_np import init_weights as googlenet_weights
-from googlenet_np.architecture import Architecture
-from googlenet_np.operations import softmax_cross_entropy
+from netparity.network import layout
+from netparity.network.network import Network
+from netparity.network.operations import softmax_cross_entropy
 from parity_tests.backends import BACKENDS, load
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "exercises"
@@ -263,21 +264,21 @@ TOTALS = {  # parameters for one channel and ten classes, added up by hand
 }
 
 
-def network(name: str) -> Architecture:
+def network(name: str) -> Network:
     tables = {"AlexNet": classics.ALEXNET, "VGG-11": classics.VGG11, "NiN": classics.nin(), "GoogLeNet": GOOGLENET}
-    found: Architecture = tables[name]
+    found: Network = tables[name]
     return found
 
 
 @pytest.mark.parametrize("name", TOTALS)
 def test_parameters_of_the_classics(name: str) -> None:
-    rows = layer_table(image_size=classics.IMAGE_SIZE, architecture=network(name))
+    rows = network(name).table(image_size=classics.IMAGE_SIZE)
     assert sum(row.parameters for row in rows) == TOTALS[name]
 
 
 def test_vgg_has_its_published_parameters() -> None:
     """132.9 million for three channels and a thousand classes; 133 in Table 2 of the paper."""
-    rows = layer_table(3, 1000, classics.IMAGE_SIZE, classics.VGG11)
+    rows = classics.VGG11.table(3, 1000, classics.IMAGE_SIZE)
     assert sum(row.parameters for row in rows) == 132_863_336
 
 
@@ -322,7 +323,7 @@ def test_the_classics_as_pytorch_has_them(name: str) -> None:
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
                 parameters.append(sum(tensor.numel() for tensor in layer.parameters()))
                 products.append(layer.weight.numel() * prod(x.shape[2:]))
-    rows = layer_table(image_size=classics.IMAGE_SIZE, architecture=network(name))
+    rows = network(name).table(image_size=classics.IMAGE_SIZE)
     weighted = [row for row in rows if row.parameters]
     assert [row.parameters for row in weighted] == parameters
     assert [row.multiply_adds for row in weighted] == products

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 
 from googlenet_np import fashion_mnist as module
-from googlenet_np.errors import DataError, FileError, GoogLeNetError, ImagesError, OptionError
 from googlenet_np.fashion_mnist import CLASSES, FashionMNIST, find_fashion_mnist, load_fashion_mnist
 from googlenet_np.images import SAMPLE_LABELS_FILE, sample_images
+from netparity.network.errors import DataError, FileError, ImagesError, NetparityError, OptionError
 from parity_tests.idx_files import FILES, idx, write_files
 
 NAMES = tuple(FILES)
@@ -159,7 +159,7 @@ class TestLoad:
         ids=["labels as images", "images as labels", "width", "other split", "label", "empty", "truncated"],
     )
     def test_file_that_does_not_fit(
-        self, tmp_path: Path, name: str, content: bytes, error: type[GoogLeNetError], message: str
+        self, tmp_path: Path, name: str, content: bytes, error: type[NetparityError], message: str
     ) -> None:
         (write_files(tmp_path) / name).write_bytes(content)
         with pytest.raises(error, match=message) as caught:
@@ -269,20 +269,20 @@ class TestDownload:
         assert len(server.asked) == 4
 
     def test_tells_how_far_it_is(self, server: Server) -> None:
-        told: list[tuple[str, int, int]] = []
+        told: list[tuple[str, float, float, str]] = []
         find_fashion_mnist(progress=lambda *far: told.append(far))
         for name, content in server.files.items():
-            done = [now for file, now, total in told if file == name]
-            assert {total for file, _, total in told if file == name} == {len(content)}
+            done = [now for file, now, total, _ in told if file == name]
+            assert {total for file, _, total, _ in told if file == name} == {len(content)}
             assert done[-1] == len(content)
 
     def test_tells_no_more_than_there_is(self) -> None:
-        told: list[tuple[str, int, int]] = []
+        told: list[tuple[str, float, float, str]] = []
         bar = module._Bar("x", lambda *far: told.append(far))
         bar.total = 100
         for _ in range(3):
             bar.update(40)  # pooch tells the length of a piece, which the last one need not have
-        assert told == [("x", 40, 100), ("x", 80, 100), ("x", 100, 100)]
+        assert [far[:3] for far in told] == [("x", 40, 100), ("x", 80, 100), ("x", 100, 100)]
 
     def test_says_nothing_by_itself(
         self,
@@ -333,8 +333,8 @@ class TestDownload:
         assert {file.name: file.read_bytes() for file in cache.iterdir()} == server.files
 
     def test_interrupted(self, server: Server, cache: Path) -> None:
-        def interrupt(name: str, done: int, total: int) -> None:
-            if name.startswith("t10k-images"):
+        def interrupt(task: str, done: float, total: float, step: str) -> None:
+            if task.startswith("t10k-images"):
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):

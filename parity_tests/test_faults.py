@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from googlenet_parity.verdict import Status
+from netparity.verdict.findings import LAYERS, Status
 from parity_tests.backends import require
 from parity_tests.fault_report import batches, judge
 from parity_tests.faults import FAULTS, Fault
@@ -47,4 +47,4 @@ def test_no_fault_is_no_catch() -> None:
     assert nameless.misnamed
     assert not any(outcome.as_catalogued for outcome in (none, elsewhere, otherwise, nameless))
     assert there.as_catalogued
-    assert there.location == ("layers float32", "b1.conv", Status.FAIL)
+    assert there.location == (LAYERS, "b1.conv", Status.FAIL)

@@ -17,13 +17,13 @@ import numpy.typing as npt
 import pytest
 
 from googlenet_np import forward, gradients, init_weights, sample_images
-from googlenet_np.errors import FileError
-from googlenet_parity.comparison import compare_traces
-from googlenet_parity.golden import ENTRIES, SUMMARIES, places
-from googlenet_parity.hashing import array_sha256, weights_sha256
-from googlenet_parity.pytest_plugin import Parity
-from googlenet_parity.testing import assert_parity
-from googlenet_parity.trace import ACTIVATIONS, GRADIENTS, Trace, open_trace, write_trace
+from netparity.compare.comparison import compare_traces
+from netparity.files.golden import ENTRIES, SUMMARIES, places
+from netparity.files.hashing import array_sha256, weights_sha256
+from netparity.files.trace import ACTIVATIONS, GRADIENTS, Trace, open_trace, write_trace
+from netparity.network.errors import FileError
+from netparity.testing.assertions import assert_parity
+from netparity.testing.plugin import Parity
 from parity_tests.backends import BACKENDS, require
 from parity_tests.test_cli import Command, command
 from parity_tests.test_traces import CASE, NUMPY, WRONG, recorded, sentence, single, trace, with_change

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from googlenet_np.errors import FileError
 from googlenet_np.idx import MOST_BYTES, idx_sha256, read_idx
+from netparity.network.errors import FileError
 from parity_tests.idx_files import idx
 
 Array = npt.NDArray[Any]

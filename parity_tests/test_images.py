@@ -16,15 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from googlenet_np.errors import FileError, ImagesError, OptionError
-from googlenet_np.images import (
-    SAMPLE_LABELS_FILE,
-    SAMPLE_SHEET_FILE,
-    check_images,
-    check_labels,
-    load_images,
-    sample_images,
-)
+from googlenet_np.images import SAMPLE_LABELS_FILE, SAMPLE_SHEET_FILE, sample_images
+from netparity.files.pictures import load_images
+from netparity.network.errors import FileError, ImagesError, OptionError
+from netparity.network.images import check_images, check_labels
 
 Array = npt.NDArray[Any]
 

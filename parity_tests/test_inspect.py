@@ -16,13 +16,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from googlenet_np import GOOGLENET, GoogLeNetError, forward, init_weights, sample_images
-from googlenet_np.backend import OptimizerState
-from googlenet_np.tensor_files import load_tensors, save_tensors
-from googlenet_parity import checkpoint
-from googlenet_parity.hashing import array_sha256, weights_sha256
-from googlenet_parity.inspection import Inspection, inspect_file
-from googlenet_parity.trace import ACTIVATIONS, Trace, open_trace, write_trace
+from googlenet_np import GOOGLENET, forward, init_weights, sample_images
+from netparity.files import checkpoint
+from netparity.files.hashing import array_sha256, weights_sha256
+from netparity.files.inspection import Inspection, inspect_file
+from netparity.files.tensors import load_tensors, save_tensors
+from netparity.files.trace import ACTIVATIONS, Trace, open_trace, write_trace
+from netparity.network.contract import OptimizerState
+from netparity.network.errors import NetparityError
+from netparity.network.settings import CaseSettings
 from parity_tests.backends import require
 from parity_tests.test_cli import Command, command
 from parity_tests.test_convert import (
@@ -40,8 +42,11 @@ from parity_tests.test_convert import (
     write_keras_2,
 )
 from parity_tests.test_isolation import in_fresh_interpreter
+from parity_tests.test_weight_files import under_the_old_name
 
 __all__ = ["absent", "command", "stored", "weights"]  # fixtures
+
+SETTINGS = CaseSettings(0, "xavier_uniform", "samples", (2, 1, 9, 7), 10, ("float32",)).to_json()
 
 Array = npt.NDArray[Any]
 Weights = dict[str, Array]
@@ -147,7 +152,7 @@ def trace() -> Trace:
         "dtype": "float32",
         "versions": {"torch": "2.13.0"},
         "environment": {"processor": "a\x1b[31m", "features": ["avx", "fma"]},
-        "settings": {"shape": [2, 1, 9, 7], "num_classes": 10, "seed": 0},
+        "settings": SETTINGS,
         "sha256": {"weights": "0" * 64},
         "allowed": {},
         "local": {},
@@ -168,7 +173,7 @@ def test_a_trace(trace: Trace, command: Command, tmp_path: Path) -> None:
     assert (found["problems"], found["kind"]) == ([], "a trace")
     assert found["facts"]["backend"] == "torch 2.13.0"
     assert found["facts"]["SHA-256 of weights"] == "0" * 64
-    assert found["facts"]["environment"] == r"processor 'a\x1b[31m', features avx/fma"
+    assert found["facts"]["environment"] == r"processor a\x1b[31m, features avx/fma"
     assert len(found["tensors"]) == 83
     by_name = {row["name"]: row for row in found["tensors"]}
     assert by_name["logits"]["sha256"] == array_sha256(np.asarray(trace.tensors["logits"]))
@@ -190,6 +195,21 @@ def test_a_golden_of_other_shapes(trace: Trace, command: Command, tmp_path: Path
     assert ", expected float32 of shape (" in problem
 
 
+def test_files_from_before_the_program_had_its_name(
+    stored: Stored, trace: Trace, weights: Weights, command: Command, tmp_path: Path
+) -> None:
+    """They hold no network's name: they are of the default one."""
+    save_training(tmp_path / "training", weights)
+    save_trace(tmp_path / "trace", trace)
+    for name, path in (("weights", stored(".safetensors")), ("training", tmp_path / "training")):
+        (tmp_path / name).write_bytes(under_the_old_name(path.read_bytes()))
+    (tmp_path / "trace").write_bytes(under_the_old_name((tmp_path / "trace").read_bytes()))
+    found = [document(command, tmp_path / name) for name in ("weights", "training", "trace")]
+    assert [each["kind"] for each in found] == ["weights", "a training's checkpoint", "a trace"]
+    assert [each["problems"] for each in found] == [[], [], []]
+    assert [each["sha256"] for each in found] == [weights_sha256(weights), weights_sha256(weights), None]
+
+
 # Files in which something is wrong
 
 
@@ -204,7 +224,7 @@ WRONG: dict[str, tuple[dict[str, Array | None], list[str]]] = {
     "no counts": ({"fc_weight": None, "b1_conv.weight": None}, ["2 tensors are missing: b1.conv.weight, fc.weight."]),
     "unexpected": (
         {"a_\x1b[2J": np.zeros(3, np.int8), "z_\u202e": np.zeros(1)},
-        [r"2 tensors are unexpected: 'a.\x1b[2J', 'z.\u202e'."],
+        [r"2 tensors are unexpected: a.\x1b[2J, z.\u202e."],
     ),
     "shape": ({"fc_bias": np.zeros(6, np.float32)}, ["'fc.bias' has shape (6,), expected (7,)."]),
     "rank": (
@@ -254,7 +274,7 @@ def test_a_long_list_is_cut_on_the_terminal_alone(weights: Weights, command: Com
     assert result.out.endswith("– … and 104 more; --json has all of them.\n")
 
 
-def test_a_header_that_lies(weights: Weights, command: Command, tmp_path: Path) -> None:
+def test_a_header_that_says_something_else(weights: Weights, command: Command, tmp_path: Path) -> None:
     header = {"architecture": {"name": "GoogLeNet", "in_channels": 1, "num_classes": 7}}
     save_tensors(tmp_path / "net.safetensors", "weights", weights, header)
     found = document(command, tmp_path / "net.safetensors")
@@ -264,7 +284,7 @@ def test_a_header_that_lies(weights: Weights, command: Command, tmp_path: Path) 
 def test_a_kind_that_is_not_known(weights: Weights, command: Command, tmp_path: Path) -> None:
     save_tensors(tmp_path / "net.safetensors", "te\x1bars", weights, {})
     found = document(command, tmp_path / "net.safetensors")
-    assert found["problems"] == [r"It says that it is a file of 'te\x1bars', which is not known here."]
+    assert found["problems"] == [r"It says that it is a file of te\x1bars, which is not known here."]
 
 
 @pytest.mark.parametrize("count", [0, 3])
@@ -367,10 +387,11 @@ def test_a_trace_with_one_thing_wrong(
     ("key", "value"),
     [
         ("settings", {}),
-        ("settings", {"shape": [2, 1, 9], "num_classes": 10}),
-        ("settings", {"shape": [2, 1, 9, 0], "num_classes": 10}),
-        ("settings", {"shape": "many", "num_classes": 10}),
-        ("settings", {"shape": [[2], 1, 9, 7], "num_classes": 10}),
+        ("settings", {**SETTINGS, "shape": [2, 1, 9]}),
+        ("settings", {**SETTINGS, "shape": [2, 1, 9, 0]}),
+        ("settings", {**SETTINGS, "shape": "many"}),
+        ("settings", {**SETTINGS, "shape": [[2], 1, 9, 7]}),
+        ("settings", {**SETTINGS, "hyperparameters": {"lr": -1}}),
         ("dtype", 32),
         ("sha256", ["none"]),
     ],
@@ -461,7 +482,7 @@ def test_ctrl_c(stored: Stored, monkeypatch: pytest.MonkeyPatch, command: Comman
         raise KeyboardInterrupt
 
     path = stored(".safetensors")
-    monkeypatch.setattr("googlenet_parity.inspection.array_sha256", interrupt)
+    monkeypatch.setattr("netparity.files.inspection.findings.array_sha256", interrupt)
     result = command("inspect", path)
     assert (result.code, result.out, result.err) == (130, "", "Interrupted.\n")
 
@@ -480,7 +501,7 @@ def test_whatever_is_done_to_a_file_it_is_judged_or_refused(
     path.write_bytes(content)
     try:
         found = inspect_file(path)
-    except GoogLeNetError as error:
+    except NetparityError as error:
         assert str(error).isprintable()
         assert str(error).endswith(".")
     else:

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-import googlenet_parity
-from googlenet_np.errors import OptionError
-from googlenet_parity.interpreters import find_interpreter, worker_command
-from googlenet_parity.registry import Subject, choose
+import netparity
+from netparity.network.errors import OptionError
+from netparity.workers.backends import Subject, choose
+from netparity.workers.interpreters import find_interpreter, worker_command
 from parity_tests.backends import FRAMEWORKS, require
 from parity_tests.test_cli import NUMPY, SMALL, Command, command
 
 __all__ = ["command"]  # a fixture
 
-ROOT = Path(googlenet_parity.__file__).parent.parent
+ROOT = Path(netparity.__file__).parent.parent
 TARGET = "parity_tests.numpy_backend:Backend"
 FLOAT32 = (*SMALL, "--dtype", "float32")
 
@@ -56,16 +56,20 @@ def interpreter(tmp_path: Path) -> Interpreter:
 # What a worker needs
 
 
-OWN = ("PIL", "pooch", "safetensors", "threadpoolctl", "typer")
+OWN = ("PIL", "jinja2", "matplotlib", "pooch", "rich", "safetensors", "threadpoolctl", "typer")
 """What this project needs for itself; an environment that has a framework may lack all of it."""
 
 
-@pytest.mark.parametrize("module", ["googlenet_parity.worker", *(f"googlenet_{name}.backend" for name in FRAMEWORKS)])
+@pytest.mark.parametrize(
+    "module",
+    ["netparity.workers.worker", "parity_tests.numpy_backend", *(f"googlenet_{name}.backend" for name in FRAMEWORKS)],
+)
 def test_a_worker_needs_its_framework_and_numpy_alone(module: str) -> None:
     name = module.partition(".")[0].removeprefix("googlenet_")
     if name in FRAMEWORKS:
         require(name)
-    source = f"import importlib, sys; sys.modules.update(dict.fromkeys({OWN})); importlib.import_module({module!r})"
+    lacking = set(OWN) - ({"rich"} if name == "tf" else set())  # Keras brings it
+    source = f"import importlib, sys; sys.modules.update(dict.fromkeys({lacking})); importlib.import_module({module!r})"
     subprocess.run([sys.executable, "-c", source], check=True)
 
 
@@ -119,7 +123,7 @@ def test_a_record_by_another_interpreter(command: Command, interpreter: Interpre
 
 
 def test_names_and_interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("googlenet_parity.registry.registered_backends", lambda: {"torch": "a:B", "tf": "c:D"})
+    monkeypatch.setattr("netparity.workers.backends.registered_backends", lambda: {"torch": "a:B", "tf": "c:D"})
     python = find_interpreter(sys.executable)
     assert choose([]) == [Subject("torch", "a:B"), Subject("tf", "c:D")]
     assert choose([], [f"tf={python}"]) == [Subject("torch", "a:B"), Subject("tf", "c:D", True, python)]

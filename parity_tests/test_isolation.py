@@ -16,7 +16,7 @@ import pytest
 
 from parity_tests.backends import FRAMEWORKS, require
 
-OURS = ("googlenet_np", "googlenet_torch", "googlenet_tf", "googlenet_mx", "googlenet_parity", "parity_tests")
+OURS = ("googlenet_np", "googlenet_torch", "googlenet_tf", "googlenet_mx", "netparity", "parity_tests")
 WHOLE_FRAMEWORKS = ("torch", "tensorflow", "keras", "mxnet", "jax")
 
 
@@ -96,8 +96,8 @@ IMPORT = """
     ("package", "backend"),
     [
         ("googlenet_np", None),
-        ("googlenet_parity", None),
-        ("googlenet_parity.cli", None),
+        ("netparity", None),
+        ("netparity.cli.main", None),
         ("googlenet_torch.backend", "torch"),
         ("googlenet_tf.backend", "tf"),
         ("googlenet_mx.backend", "mx"),
@@ -115,11 +115,33 @@ def test_an_import_loads_no_other_framework_and_leaves_everything_as_it_was(
     report = json.loads((tmp_path / "report.json").read_text())
     own = {framework} | ({"keras"} if backend == "tf" else set())
     assert set(report["loaded"]) & set(WHOLE_FRAMEWORKS) <= own
-    assert {name for name in report["loaded"] if name in OURS} <= {package.partition(".")[0], "googlenet_np"}
+    below = {"netparity"} if package.startswith("netparity") else {"netparity", "googlenet_np"}
+    assert {name for name in report["loaded"] if name in OURS} <= {package.partition(".")[0], *below}
     assert report["changed"] == {}
     assert result.stdout == ""
     if not backend:
         assert result.stderr == ""
+
+
+LOADED = """
+    import importlib, sys
+    importlib.import_module(sys.argv[1])
+    print(*sorted(sys.modules))
+"""
+
+
+def test_the_engine_alone_loads_nothing(tmp_path: Path) -> None:
+    """Pytest loads it for its plugin in every run, and the command prepares the import of NumPy, which comes later."""
+    loaded = in_fresh_interpreter(LOADED, tmp_path, "netparity").stdout.split()
+    assert {name.partition(".")[0] for name in loaded} & {*MAY_IMPORT["netparity"], *WHOLE_FRAMEWORKS} == set()
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_a_framework_package_loads_what_a_network_is_and_no_other_room(tmp_path: Path, name: str) -> None:
+    require(name)
+    loaded = in_fresh_interpreter(LOADED, tmp_path, f"googlenet_{name}").stdout.split()
+    rooms = {module.split(".")[1] for module in loaded if module.startswith("netparity.")}
+    assert rooms == {"network", "system"}
 
 
 ORDER = """
@@ -151,11 +173,11 @@ def test_the_three_work_in_one_process_whichever_comes_first(tmp_path: Path, ord
 
 LOAD = """
     import gc, sys
-    from googlenet_parity.worker import Calls
+    from netparity.workers.worker import Calls, import_backend
 
     target, *folder = sys.argv[1:]
     sys.path += folder
-    Calls().load(target=target)
+    Calls(import_backend).load(target=target)
     print("matplotlib" in sys.modules, gc.isenabled())
     import matplotlib
 """
@@ -181,7 +203,7 @@ def test_the_command_line_itself_needs_no_framework(tmp_path: Path, arguments: s
         atexit.register(loaded)
         sys.argv[1:] = sys.argv[1].split()
         try:
-            runpy.run_module("googlenet_parity", run_name="__main__", alter_sys=True)
+            runpy.run_module("netparity", run_name="__main__", alter_sys=True)
         except SystemExit:
             pass
     """
@@ -193,13 +215,13 @@ def test_the_command_line_itself_needs_no_framework(tmp_path: Path, arguments: s
 
 STANDARD = set(sys.stdlib_module_names)
 MAY_IMPORT = {
-    "googlenet_np": {"numpy", "safetensors", "PIL", "pooch", "threadpoolctl"},
-    "googlenet_torch": {"numpy", "torch", "googlenet_np"},
-    "googlenet_tf": {"numpy", "h5py", "tensorflow", "keras", "googlenet_np"},
-    "googlenet_mx": {"numpy", "mxnet", "googlenet_np"},
-    "googlenet_parity": {
-        *("numpy", "threadpoolctl", "typer", "rich", "jinja2", "matplotlib", "tomli", "pytest"),
-        *("onnxruntime", "openvino", "googlenet_np"),
+    "googlenet_np": {"numpy", "PIL", "pooch", "netparity"},
+    "googlenet_torch": {"numpy", "torch", "googlenet_np", "netparity"},
+    "googlenet_tf": {"numpy", "h5py", "tensorflow", "keras", "googlenet_np", "netparity"},
+    "googlenet_mx": {"numpy", "mxnet", "googlenet_np", "netparity"},
+    "netparity": {
+        *("numpy", "safetensors", "PIL", "threadpoolctl", "typer", "rich", "jinja2", "matplotlib", "tomli", "pytest"),
+        *("onnxruntime", "openvino"),
     },
 }
 """Beside the standard library and themselves (DESIGN, section 1); h5py is what Keras itself brings for its files."""
@@ -244,7 +266,7 @@ def test_a_module_imports_what_its_package_may_and_no_more(package: str, path: P
 def test_the_comparer_needs_no_pytest() -> None:
     """But for its plugin, which pytest alone loads."""
     paths = [source.values[1] for source in sources()]
-    assert [path.name for path in paths if "pytest" in imported(path)] == ["pytest_plugin.py"]
+    assert [path.name for path in paths if "pytest" in imported(path)] == ["plugin.py"]
 
 
 def test_the_comparer_imports_engines_in_one_module() -> None:
@@ -261,7 +283,7 @@ def test_a_model_imports_its_framework_alone(package: str) -> None:
     assert imported(Path(spec.origin).with_name("model.py")) - STANDARD <= MODEL_MAY_IMPORT[package]
 
 
-@pytest.mark.parametrize(("package", "path"), [source for source in sources() if "googlenet_parity" in str(source.id)])
+@pytest.mark.parametrize(("package", "path"), [source for source in sources() if "netparity" in str(source.id)])
 def test_the_comparer_names_no_framework_package(package: str, path: Path) -> None:
     """It meets a backend only through the registry; a package's name in a string could be imported all the same."""
     strings = {node.value for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Constant)}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from googlenet_parity.kernels import VARIABLE, openblas_kernels
+from netparity.system.openblas import VARIABLE, openblas_kernels
 
 HASWELL = "fpu sse3 avx avx2 fma bmi2"
 SKYLAKE = f"{HASWELL} avx512f avx512dq avx512cd avx512bw avx512vl"
@@ -43,7 +43,7 @@ def test_no_list_of_processors_is_no_advice(tmp_path: Path) -> None:
 
 PROBE = """
 import os
-from googlenet_parity.kernels import VARIABLE, import_numpy
+from netparity.system.openblas import VARIABLE, import_numpy
 import_numpy()
 from threadpoolctl import threadpool_info
 import numpy

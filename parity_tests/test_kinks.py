@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from googlenet_np import GOOGLENET, init_weights, sample_images
-from googlenet_np.architecture import MaxPool2d
 from googlenet_np.reference import gradients
-from googlenet_parity import checks
-from googlenet_parity.ground_truth import WIRING_SAMPLES, GroundTruth
-from googlenet_parity.kinks import Kinks, undecided_maxima, undecided_signs
+from netparity.network.kinds import Conv2d, Dense, Kinks, MaxPool2d
+from netparity.verdict import checks
+from netparity.verdict.ground_truth import WIRING_SAMPLES, GroundTruth
+
+Array = npt.NDArray[Any]
 
 POOL = MaxPool2d("pool", ("b1.conv",), kernel_size=3, stride=2, padding=1)
 SAME_SIZE = MaxPool2d("pool", ("b1.conv",), kernel_size=3, stride=1, padding=1)
 
 
+def undecided_signs(before: Array, error: float) -> Kinks:
+    """Of a convolution's outputs before its ReLU, each of which may be off by ``error``."""
+    conv = Conv2d("conv", ("images",), 1, kernel_size=1)
+    return conv.undecided(before, np.zeros(1), error, input_error=9.0, after_a_pool=False)
+
+
+def undecided_maxima(layer: MaxPool2d, x: Array, error: float, *, after_a_pool: bool = False) -> Kinks:
+    """Of a pool's windows over ``x``, each entry of which may be off by ``error``."""
+    return layer.undecided(np.zeros(1), x, error=9.0, input_error=error, after_a_pool=after_a_pool)
+
+
 @pytest.fixture(scope="module")
 def truth() -> GroundTruth:
-    return GroundTruth(init_weights(0), *sample_images(2, image_size=(25, 33)))
+    return GroundTruth(GOOGLENET, init_weights(0), *sample_images(2, image_size=(25, 33)))
 
 
 def test_a_sign_is_undecided_within_its_error_on_both_sides() -> None:
@@ -42,12 +57,26 @@ def test_a_window_of_closed_relus_is_no_kink() -> None:
 
 def test_what_overlapping_windows_share_is_one_pixel() -> None:
     """Two equal outputs of a pool are most likely the same input, and the gradient comes to it either way."""
-    behind_a_pool = MaxPool2d("pool", ("b2.pool",), kernel_size=3, stride=3, padding=0)
+    pool = MaxPool2d("pool", ("b2.pool",), kernel_size=3, stride=3, padding=0)
     x = np.zeros((1, 1, 3, 3))
     x[0, 0, 0, 0] = x[0, 0, 0, 1] = 9.0
-    assert undecided_maxima(behind_a_pool, x, 0.1).maxima == 0
+    assert undecided_maxima(pool, x, 0.1, after_a_pool=True).maxima == 0
     x[0, 0, 0, 1] = 8.9
-    assert undecided_maxima(behind_a_pool, x, 0.1).maxima == 1
+    assert undecided_maxima(pool, x, 0.1, after_a_pool=True).maxima == 1
+
+
+def test_only_relus_and_maxima_have_kinks() -> None:
+    for layer in (Dense("fc", ("b5.pool",)), GOOGLENET["b5.pool"], GOOGLENET["b3.inception_3a"]):
+        assert layer.undecided(np.zeros((2, 3)), np.zeros((2, 3)), 1.0, 1.0, after_a_pool=False) == Kinks()
+
+
+def test_the_network_knows_which_layers_read_a_pool() -> None:
+    assert [layer.name for layer in GOOGLENET if GOOGLENET.reads_a_pool(layer) and isinstance(layer, MaxPool2d)] == [
+        "b3.inception_3a.p4_1",
+        "b4.inception_4a.p4_1",
+        "b5.inception_5a.p4_1",
+    ]
+    assert not GOOGLENET.reads_a_pool(GOOGLENET["b1.conv"])
 
 
 def test_padding_is_never_a_maximum() -> None:
@@ -74,9 +103,9 @@ def test_the_network_has_some_and_far_from_all(truth: GroundTruth) -> None:
 
 def test_only_the_images_whose_gradients_are_shown_are_counted() -> None:
     images, labels = sample_images(WIRING_SAMPLES + 2, image_size=(9, 9))
-    all_of_them = GroundTruth(init_weights(0), images, labels).kinks("float32")
+    all_of_them = GroundTruth(GOOGLENET, init_weights(0), images, labels).kinks("float32")
     assert all_of_them.entries % WIRING_SAMPLES == 0
-    first = GroundTruth(init_weights(0), images[:WIRING_SAMPLES], labels[:WIRING_SAMPLES])
+    first = GroundTruth(GOOGLENET, init_weights(0), images[:WIRING_SAMPLES], labels[:WIRING_SAMPLES])
     assert all_of_them.entries == first.kinks("float32").entries
 
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from googlenet_np.errors import FileError, GoogLeNetError, OptionError
-from googlenet_parity.environments import InstallationError, prepare
-from googlenet_parity.matrix import parse_entry, read_entries
-from googlenet_parity.trace import open_trace
+from netparity.compare.installed import InstallationError, prepare
+from netparity.compare.matrix import parse_entry, read_entries
+from netparity.files.trace import open_trace
+from netparity.network.errors import FileError, NetparityError, OptionError
 from parity_tests.test_cli import SMALL, Command, command
 
 __all__ = ["command"]  # a fixture
@@ -114,7 +114,7 @@ def test_what_is_not_as_its_stamp_says_is_made_anew(uv: Uv, tmp_path: Path, dama
     """Half made, or changed by somebody."""
     environment = prepare(["torch"], tmp_path, tell=silent)
     folder = Path(environment.python).parent.parent
-    stamp = folder / "googlenet-parity.json"
+    stamp = folder / "netparity.json"
     if damage == "no stamp":
         stamp.unlink()
     elif damage == "no JSON":
@@ -262,7 +262,7 @@ def test_entries_in_a_file(tmp_path: Path) -> None:
 def test_a_file_that_is_no_matrix(tmp_path: Path, content: str, words: str) -> None:
     path = tmp_path / "matrix.toml"
     path.write_bytes(content.encode("latin-1"))
-    with pytest.raises(GoogLeNetError) as caught:
+    with pytest.raises(NetparityError) as caught:
         read_entries(path)
     assert words in str(caught.value)
 
@@ -346,7 +346,7 @@ def test_ctrl_c_leaves_nothing_at_work(uv: Uv, tmp_path: Path) -> None:
     command_line = [
         sys.executable,
         "-m",
-        "googlenet_parity",
+        "netparity",
         "matrix",
         "torch==slow",
         "--cache",
@@ -364,4 +364,4 @@ def test_ctrl_c_leaves_nothing_at_work(uv: Uv, tmp_path: Path) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.splitlines()[-1] == "Interrupted; finished environments are kept, and nothing else goes on."
-    assert not list((tmp_path / "cache").glob("*/googlenet-parity.json"))
+    assert not list((tmp_path / "cache").glob("*/netparity.json"))

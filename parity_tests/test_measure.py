@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from googlenet_parity.bounds import Bound
-from googlenet_parity.measure import malformed, measure_bound, measure_equal, measure_limit
-from googlenet_parity.verdict import Measurement, Status
+from netparity.verdict.bounds import Bound
+from netparity.verdict.findings import Measurement, Status
+from netparity.verdict.tensors import malformed, measure_bound, measure_equal, measure_limit
 
 Array = npt.NDArray[Any]
 
@@ -20,7 +20,7 @@ LAST = (1, 2, 4, 6)
 
 
 def desired() -> Array:
-    """Numbers of many sizes, with zeros among them, as behind a ReLU; exact in float32."""
+    """Numbers of many sizes, with zeros among them, as after a ReLU; exact in float32."""
     random = np.random.default_rng(0)
     numbers = random.normal(size=SHAPE) * 10.0 ** random.integers(-3, 4, SHAPE)
     return np.maximum(numbers, 0).astype(np.float32).astype(np.float64)

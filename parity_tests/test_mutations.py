@@ -19,7 +19,7 @@ BY_NAME = {mutation.name: mutation for mutation in MUTATIONS}
 DTYPE_IGNORED = replace(BY_NAME["dtype ignored"], tests=("test_measure.py",))
 HARMLESS = Mutation(
     "nothing",
-    "googlenet_parity/measure.py",
+    "netparity/verdict/tensors.py",
     "worst = int(np.argmax(share))",
     "worst = int(np.argmax(share) + 0)",
     ("test_measure.py",),
@@ -46,7 +46,7 @@ def test_a_mutation_fits_the_code_as_it_is(mutation: Mutation) -> None:
 def test_there_are_as_many_as_are_promised() -> None:
     assert len(BY_NAME) == len(MUTATIONS) >= 40
     files = {Path(mutation.file).stem for mutation in MUTATIONS}
-    assert files >= {"bounds", "measure", "checks", "layer_gradients", "ground_truth", "verdict"}
+    assert files >= {"bounds", "tensors", "checks", "layer_gradients", "ground_truth", "findings", "report", "answers"}
 
 
 # What the tests say of them
@@ -92,8 +92,8 @@ def test_code_that_cannot_run_shows_nothing(new: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"old": "no such words"}, "'no such words' stands 0 times in googlenet_parity/measure.py, expected once"),
-        ({"old": "actual"}, "times in googlenet_parity/measure.py, expected once"),
+        ({"old": "no such words"}, "'no such words' stands 0 times in netparity/verdict/tensors.py, expected once"),
+        ({"old": "actual"}, "times in netparity/verdict/tensors.py, expected once"),
         ({"tests": ("test_none.py",)}, "exit code 4"),
         ({"tests": ("test_measure.py::test_none",)}, "exit code 4"),
     ],
@@ -138,7 +138,7 @@ def test_the_command_counts(
     assert main(["--jobs", "2"]) == code
     printed = capsys.readouterr().out
     assert printed.splitlines()[-1].startswith(words)
-    assert ("SURVIVES nothing (googlenet_parity/measure.py)" in printed) == (HARMLESS in chosen)
+    assert ("SURVIVES nothing (netparity/verdict/tensors.py)" in printed) == (HARMLESS in chosen)
     assert "dtype ignored" not in printed
     assert list(tmp_path.iterdir()) == []
 
@@ -149,7 +149,7 @@ def test_the_command_says_which_test_went_red(
     monkeypatch.setattr("parity_tests.mutations.MUTATIONS", [HARMLESS, DTYPE_IGNORED])
     assert main(["--verbose", "dtype"]) == 0
     test = "test_measure.py::test_what_cannot_be_compared_fails[more precise-malformed]"
-    assert f"red      dtype ignored (googlenet_parity/measure.py): {test}" in capsys.readouterr().out
+    assert f"red      dtype ignored (netparity/verdict/tensors.py): {test}" in capsys.readouterr().out
 
 
 def test_tests_that_fail_without_a_mutation_judge_none() -> None:

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from googlenet_np.architecture import GOOGLENET, Concat, MaxPool2d
-from googlenet_np.errors import ImagesError, UnknownLayerError, WeightsError
+from googlenet_np.architecture import GOOGLENET
 from googlenet_np.weights import init_weights
+from netparity.network.errors import ImagesError, UnknownLayerError, WeightsError
+from netparity.network.kinds import Concat, MaxPool2d
 
 googlenet_mx = pytest.importorskip("googlenet_mx")
 mx = pytest.importorskip("mxnet")

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from googlenet_np import operations as op
+from netparity.network import operations as op
 
 Array = npt.NDArray[Any]
 

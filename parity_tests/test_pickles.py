@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from googlenet_np.pickles import called_names
+from netparity.files.pickles import called_names
 from parity_tests.backends import require
 from parity_tests.test_checkpoints import Runs
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from googlenet_np import GOOGLENET, init_weights, save_weights
-from googlenet_parity.registry import GROUP
+from netparity.workers.backends import GROUP
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -54,7 +54,7 @@ def register(folder: Path, name: str, target: str) -> None:
 def run(*arguments: str, folder: Path, path: Sequence[Path]) -> dict[str, dict[str, Any]]:
     """What a run that passes reports of each backend, with ``path`` before everything that is installed."""
     report = folder / "report.json"
-    command = [sys.executable, "-m", "googlenet_parity", "run", "--batch-size", "2", "--image-size", "17", "23"]
+    command = [sys.executable, "-m", "netparity", "run", "--batch-size", "2", "--image-size", "17", "23"]
     done = subprocess.run(
         [*command, "--json", str(report), *arguments],
         check=False,

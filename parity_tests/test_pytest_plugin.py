@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-import googlenet_parity.testing  # noqa: F401 – pytester forgets what its runs import, and would import it by halves
-from googlenet_parity.trace import open_trace
+import netparity.testing.assertions  # noqa: F401 – pytester forgets what its runs import, and would import it by halves
+from netparity.files.trace import open_trace
 from parity_tests.test_plugin import register
 
 pytest_plugins = ["pytester"]
 
-PLUGIN = ("-p", "googlenet_parity.pytest_plugin", "-p", "no:xdist", "-p", "no:hypothesispytest")
+PLUGIN = ("-p", "netparity.testing.plugin", "-p", "no:xdist", "-p", "no:hypothesispytest")
 
 SUITE = """
     import pytest
@@ -62,7 +62,7 @@ def test_a_golden_is_written_and_then_compared_with(suite: pytest.Pytester) -> N
     before = path.read_bytes()
     result = run(suite)
     result.assert_outcomes(passed=1)
-    result.stdout.no_fnmatch_line("*= googlenet-parity =*")
+    result.stdout.no_fnmatch_line("*= netparity =*")
     assert path.read_bytes() == before
 
 
@@ -121,7 +121,7 @@ def test_other_bits_that_rounding_explains_pass_and_are_shown(suite: pytest.Pyte
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         [
-            "*= googlenet-parity =*",
+            "*= netparity =*",
             "tests/kept/numpy.safetensors: later.Later 99.0 gives other bits in * of 201 tensors, *4a.p2_2 first; *",
         ]
     )
@@ -176,7 +176,7 @@ def test_paths_are_relative_to_the_test(suite: pytest.Pytester) -> None:
 
 
 def test_a_missing_framework_is_a_skip_that_names_it(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GOOGLENET_BACKENDS", raising=False)
+    monkeypatch.delenv("NETPARITY_BACKENDS", raising=False)
     write(suite, MISSING)
     result = run(suite, "--parity-update", "-rs")
     result.assert_outcomes(skipped=1)
@@ -186,11 +186,11 @@ def test_a_missing_framework_is_a_skip_that_names_it(suite: pytest.Pytester, mon
 def test_a_missing_framework_that_is_asked_for_is_a_failure(
     suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GOOGLENET_BACKENDS", "torch,one")
+    monkeypatch.setenv("NETPARITY_BACKENDS", "torch,one")
     write(suite, MISSING)
     result = run(suite, "--parity-update")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["GOOGLENET_BACKENDS names the backend 'one': one needs the Python module*"])
+    result.stdout.fnmatch_lines(["NETPARITY_BACKENDS names the backend 'one': one needs the Python module*"])
 
 
 # What it costs those who do not use it
@@ -204,21 +204,22 @@ def test_it_imports_nothing_until_the_fixture_is_called(suite: pytest.Pytester) 
         def test_it(parity):
             loaded = {name.partition(".")[0] for name in sys.modules}
             assert not loaded & {"numpy", "torch", "tensorflow", "mxnet", "safetensors", "rich", "googlenet_np"}
-            assert {name for name in sys.modules if name.startswith("googlenet")} == {
-                "googlenet_parity", "googlenet_parity.pytest_plugin"
+            assert {name for name in sys.modules if name.startswith(("googlenet", "netparity"))} == {
+                "netparity", "netparity.system", "netparity.system.lazy",
+                "netparity.testing", "netparity.testing.plugin",
             }
         """
     )
     result = suite.runpytest_subprocess(*PLUGIN)
     result.assert_outcomes(passed=1)
-    result.stdout.no_fnmatch_line("*= googlenet-parity =*")
+    result.stdout.no_fnmatch_line("*= netparity =*")
 
 
 def test_an_entry_point_and_a_request_load_it_once(tmp_path: Path) -> None:
     """pytest knows a plugin by its name; under two names it would refuse to start."""
-    register(tmp_path, "somebody", "googlenet_parity.pytest_plugin")
+    register(tmp_path, "somebody", "netparity.testing.plugin")
     entry_points = next(tmp_path.glob("*.dist-info")) / "entry_points.txt"
-    name = "googlenet_parity.pytest_plugin"
+    name = "netparity.testing.plugin"
     entry_points.write_text(f"[pytest11]\n{name} = {name}\n", encoding="utf-8")
     (tmp_path / "test_it.py").write_text("def test_it(parity): pass\n", encoding="utf-8")
     path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])

@@ -16,11 +16,14 @@ from typing import NamedTuple, NoReturn
 import pytest
 
 from googlenet_np import GOOGLENET, init_weights, sample_images
-from googlenet_np.backend import DTYPES, DType, Hyperparameters
-from googlenet_np.errors import OptionError
-from googlenet_parity.run import Case, Subject, run
-from googlenet_parity.training_truth import Steps
-from googlenet_parity.verdict import BackendReport, Report, Status
+from netparity.network.contract import DTYPES, DType, Hyperparameters
+from netparity.network.errors import OptionError
+from netparity.runs.case import Case
+from netparity.runs.side_by_side import run
+from netparity.verdict.findings import Status
+from netparity.verdict.report import BackendReport, Report
+from netparity.verdict.training_truth import Steps
+from netparity.workers.backends import Subject
 from parity_tests.misbehaving import LAST_WORDS
 
 NUMPY = "parity_tests.numpy_backend:Backend"
@@ -30,7 +33,7 @@ EVERY_CHECK = ("weights", "shapes", "layers", "layer gradients", "end to end", "
 @functools.cache
 def small_case() -> Case:
     images, labels = sample_images(2, image_size=(17, 23))
-    return Case(init_weights(0), images, labels, ("float32",))
+    return Case(GOOGLENET, init_weights(0), images, labels, ("float32",))
 
 
 def subject(name: str, *, required: bool = True) -> Subject:
@@ -44,7 +47,7 @@ def judge(*subjects: Subject, timeout: float = 120.0, memory_limit: int | None =
 
 def assert_passes(backend: BackendReport) -> None:
     """Every check was made, of everything that it is to be made of, and passes."""
-    statuses = {check.check: check.status for check in backend.checks}
+    statuses = {str(check.check): check.status for check in backend.checks}
     assert statuses == {f"{check} float32": Status.PASS for check in EVERY_CHECK}
     assert [found.name for found in backend["layers float32"].measurements] == list(GOOGLENET.names)
     assert len(backend["weights float32"].measurements) == 116
@@ -63,7 +66,9 @@ EXPECTED = {
     "RaisesWhenMade": Expected(Status.ERROR, "load", "raised RuntimeError: no device was found."),
     "RaisesInVersions": Expected(Status.ERROR, "load", "raised LookupError: the version is a secret."),
     "RaisesInBuild": Expected(Status.ERROR, "weights float32", "raised RuntimeError: cannot build a model of float32."),
-    "RaisesStrangeWords": Expected(Status.ERROR, "weights float32", "raised RuntimeError:  [31mred [0m  [bold]"),
+    "RaisesStrangeWords": Expected(
+        Status.ERROR, "weights float32", "raised RuntimeError: \\x1b[31mred\\x1b[0m\\x00 [bold] \\udcff<&>."
+    ),
     "NeedsMissingModule": Expected(
         Status.ERROR, "load", "NeedsMissingModule needs the Python module 'no_such_framework', which is not installed."
     ),
@@ -134,7 +139,7 @@ def test_a_failure_is_exit_code_1_and_an_error_is_2(together: dict[str, BackendR
     good, fails, errs = (together[name] for name in ("Backend", "GivesNaN", "IsKilled"))
     skipped = replace(good, checks=(replace(good.checks[0], status=Status.SKIPPED),))
     exit_codes = [
-        Report(backends).exit_code
+        Report(GOOGLENET, backends, small_case().settings).exit_code
         for backends in ((good,), (good, skipped), (good, fails), (errs, good), (errs, fails), (skipped,), ())
     ]
     assert exit_codes == [0, 0, 1, 2, 2, 2, 2]
@@ -164,7 +169,7 @@ def test_one_missing_framework_by_itself_is_no_pass() -> None:
 def test_what_a_backend_cannot_do_is_skipped_and_no_pass() -> None:
     report = run(lambda: replace(small_case(), dtypes=("float32", "float64")), [subject("CannotTrain")])
     skipped = [check for check in report.backends[0].checks if check.status is not Status.PASS]
-    assert [(check.check, check.status) for check in skipped] == [
+    assert [(str(check.check), check.status) for check in skipped] == [
         ("layer gradients float32", Status.SKIPPED),
         ("gradients float64", Status.SKIPPED),
     ]
@@ -211,7 +216,7 @@ def test_a_training_is_a_check_of_its_own(dtype: DType) -> None:
     """In float64 its numbers count, in float32 their form."""
     images, labels = sample_images(4, image_size=(17, 23))
     steps = Steps([(images[:2], labels[:2]), (images[2:], labels[2:])], Hyperparameters(momentum=0.5), dtype)
-    case = Case(init_weights(0), images, labels, (), training=steps)
+    case = Case(GOOGLENET, init_weights(0), images, labels, (), training=steps)
     expected = {
         "Backend": (Status.PASS, "2 steps"),
         "RaisesInTraining": (Status.ERROR, "raised ArithmeticError: not with these batches."),
@@ -299,7 +304,7 @@ def test_reports_come_in_the_order_of_the_asking() -> None:
 
 
 def test_a_listener_is_told_of_every_answer() -> None:
-    told: list[tuple[str, int, int, str]] = []
+    told: list[tuple[str, float, float, str]] = []
     run(small_case, [Subject("numpy", NUMPY)], listener=lambda *what: told.append(what))
     layers = sum(layer.kind != "concat" for layer in GOOGLENET)
     names, done, totals, steps = zip(*told, strict=True)
@@ -340,7 +345,7 @@ def test_a_run_leaves_nothing_behind(left_behind: Callable[[], list[str]]) -> No
     during: list[list[str]] = []
     subjects = [subject(name) for name in ("HangsDeaf", "IsKilled", "Exits")]
 
-    def look(backend: str, done: int, total: int, step: str) -> None:
+    def look(task: str, done: float, total: float, step: str) -> None:
         if step == "load":
             during.append(left_behind())
 
@@ -365,8 +370,8 @@ def test_a_run_that_ends_early_leaves_nothing_behind(
 
 
 def test_a_run_that_is_interrupted_at_work_leaves_nothing_behind(left_behind: Callable[[], list[str]]) -> None:
-    def interrupt(backend: str, done: int, total: int, step: str) -> None:
-        if (backend, step) == ("numpy", "layer float32 fc"):
+    def interrupt(task: str, done: float, total: float, step: str) -> None:
+        if (task, step) == ("numpy", "layer float32 fc"):
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):

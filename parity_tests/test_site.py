@@ -163,13 +163,13 @@ def test_a_page_is_accessible(browser: Browser, address: str, name: str, scheme:
     page = visit.go(name)
     page.add_script_tag(path=str(AXE))
     found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
-    told = [
+    faults = [
         f"{violation['id']} ({violation['impact']}): {node['target']} {node['failureSummary']}"
         for violation in found["violations"]
         for node in violation["nodes"]
     ]
     assert found["passes"]
-    assert told == []
+    assert faults == []
     visit.close()
 
 

@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from googlenet_np import GOOGLENET, forward, gradients, init_weights, sample_images
-from googlenet_np.weights import SCHEMES, check_weights
-from googlenet_parity.run import Case, Subject, run, run_each
-from googlenet_parity.verdict import Report, Status
+from googlenet_np import GOOGLENET, check_weights, forward, gradients, init_weights, sample_images
+from googlenet_np.weights import SCHEMES
+from netparity.runs.case import Case
+from netparity.runs.side_by_side import run, run_each
+from netparity.verdict.findings import Status
+from netparity.verdict.report import Report
+from netparity.workers.backends import Subject
 from parity_tests.backends import BACKENDS, load, require
 from parity_tests.soundness import alarms, draw_case, installed, main, reports
 
@@ -35,7 +38,7 @@ def test_a_handful_of_seeds_without_a_fault() -> None:
     seeds = (0, 113, 150)
     judged = list(reports(seeds, installed()))
     assert [alarm for report in judged for alarm in alarms(report)] == []
-    assert [report.settings["seed"] for report in judged] == list(seeds)
+    assert [report.settings.seed for report in judged] == list(seeds)
     for report in judged:
         assert [backend.name for backend in report.backends] == installed()
         assert {len(backend.checks) for backend in report.backends} == {10}
@@ -46,9 +49,9 @@ def test_seeds_settle_everything_and_reach_everywhere() -> None:
     assert one.images.tobytes() == again.images.tobytes()
     assert all(one.weights[name].tobytes() == again.weights[name].tobytes() for name in one.weights)
     settings = [draw_case(seed).settings for seed in range(40)]
-    assert {drawn["weights"].split()[0] for drawn in settings} == set(SCHEMES)
-    assert {drawn["images"] for drawn in settings} == {"normal", "uniform", "samples"}
-    batches, channels, heights, widths = ({drawn["shape"][axis] for drawn in settings} for axis in range(4))
+    assert {drawn.weights.split()[0] for drawn in settings} == set(SCHEMES)
+    assert {drawn.images for drawn in settings} == {"normal", "uniform", "samples"}
+    batches, channels, heights, widths = ({drawn.shape[axis] for drawn in settings} for axis in range(4))
     assert (batches, channels) == ({1, 2, 3, 4}, {1, 2, 3})
     for sizes in (heights, widths):
         assert min(sizes) < 5
@@ -56,7 +59,7 @@ def test_seeds_settle_everything_and_reach_everywhere() -> None:
     check_weights(one.weights)
 
 
-def test_an_alarm_is_told_and_counted(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_alarm_is_printed_and_counted(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def spoiled(seeds: range, backends: list[str]) -> list[Report]:
         subject = Subject("numpy", "parity_tests.misbehaving:GivesNaN")
         return list(run_each(map(draw_case, seeds), [subject]))
@@ -83,7 +86,7 @@ def test_cases_in_one_process_are_judged_as_in_processes_of_their_own(
     for one, other in zip(together, alone, strict=True):
         assert one.settings == other.settings
         assert one.backends[0].checks == other.backends[0].checks
-    assert room[0] == room[2], "the files of a case stay behind"
+    assert room[0] == room[2], "files of a case are left over"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -101,7 +104,7 @@ def kinked_case() -> Case:
     before = forward(weights, images[:1], layers=GOOGLENET[KINKED].inputs)[GOOGLENET[KINKED].inputs[0]]
     kernel = weights[f"{KINKED}.weight"][:, :, 0, 0].astype(np.float64)
     weights[f"{KINKED}.bias"] = (-kernel @ before[0, :, 0, 0]).astype(np.float32)
-    return Case(weights, images, labels)
+    return Case(GOOGLENET, weights, images, labels)
 
 
 @pytest.mark.parametrize("name", BACKENDS)

@@ -14,14 +14,14 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from googlenet_np import backend as contract  # noqa: E402
-from googlenet_np import layout  # noqa: E402
-from googlenet_np.architecture import GOOGLENET, Concat, Conv2d, MaxPool2d  # noqa: E402
-from googlenet_np.errors import ImagesError, OptionError, UnknownLayerError, WeightsError  # noqa: E402
+from googlenet_np.architecture import GOOGLENET  # noqa: E402
 from googlenet_np.weights import init_weights  # noqa: E402
 from googlenet_tf import GoogLeNet, Inception, export_weights, import_weights  # noqa: E402
 from googlenet_tf.backend import Backend, TFModel  # noqa: E402
 from googlenet_tf.weights import named_layer  # noqa: E402
+from netparity.network import contract, layout  # noqa: E402
+from netparity.network.errors import ImagesError, OptionError, UnknownLayerError, WeightsError  # noqa: E402
+from netparity.network.kinds import Concat, Conv2d, MaxPool2d  # noqa: E402
 
 Array = npt.NDArray[Any]
 Weights = dict[str, Array]

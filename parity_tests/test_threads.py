@@ -12,7 +12,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from googlenet_np import forward, gradients, init_weights, sample_images
-from googlenet_np.threads import share_out
+from netparity.system.threads import share_out
 
 Array = npt.NDArray[Any]
 

@@ -17,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from googlenet_np.architecture import GOOGLENET, Concat, Conv2d
-from googlenet_np.backend import Backend as BackendContract
-from googlenet_np.backend import BFloat16Model, BuiltModel, Hyperparameters
-from googlenet_np.errors import ImagesError, OptionError, UnknownLayerError, WeightsError
+from googlenet_np.architecture import GOOGLENET
 from googlenet_np.weights import init_weights
+from netparity.network.contract import Backend as BackendContract
+from netparity.network.contract import BuiltModel
+from netparity.network.errors import ImagesError, OptionError, UnknownLayerError, WeightsError
+from netparity.network.kinds import Concat, Conv2d
 from parity_tests.backends import require
 
 require("torch")
@@ -679,34 +680,6 @@ def test_inference_leaves_the_switch_for_fusion_where_it_was(model: GoogLeNet, i
         assert torch.jit.onednn_fusion_enabled() is enabled
     finally:
         torch.jit.enable_onednn_fusion(False)
-
-
-def test_training_in_bfloat16_multiplies_in_it_and_keeps_float32(model: GoogLeNet, images: Array) -> None:
-    built, batch = TorchModel(model), (images, np.array([3, 5]))
-    before, losses, dtypes = built.export_weights(), [], set()
-    try:
-        built.train_in_bfloat16()
-    except OptionError as error:
-        pytest.skip(str(error))
-    hook = model.get_submodule("b2.conv2").register_forward_hook(lambda _, __, output: dtypes.add(output.dtype))
-    built.train([batch] * 2, Hyperparameters(lr=0.01, momentum=0.9), listener=lambda step: losses.append(step.loss))
-    hook.remove()
-    assert dtypes == {torch.bfloat16}
-    after = built.export_weights()
-    assert {array.dtype for array in after.values()} == {np.dtype(np.float32)}
-    assert any((after[name] != before[name]).any() for name in after)
-    exact = TorchModel(GoogLeNet(num_classes=11, in_channels=3))
-    import_weights(exact._model, before)
-    exact.train([batch], Hyperparameters(lr=0.01), listener=lambda step: losses.append(step.loss))
-    first, _, in_float32 = losses
-    assert first == pytest.approx(in_float32, rel=0.02)
-    assert first != in_float32
-
-
-def test_a_float64_model_is_not_trained_in_bfloat16(model: GoogLeNet) -> None:
-    assert isinstance(TorchModel(model), BFloat16Model)
-    with pytest.raises(OptionError, match=r"this model is torch\.float64"):
-        TorchModel(model.double()).train_in_bfloat16()
 
 
 def test_a_built_model_gives_back_its_weights(built: TorchModel, frozen_weights: Weights) -> None:

@@ -17,9 +17,9 @@ import numpy.typing as npt
 import pytest
 
 from googlenet_np import GOOGLENET, init_weights, load_images, sample_images, save_weights
-from googlenet_np.errors import FileError, OptionError
-from googlenet_parity.comparison import compare_traces
-from googlenet_parity.trace import ACTIVATIONS, GRADIENTS, Trace, open_trace, write_trace
+from netparity.compare.comparison import compare_traces
+from netparity.files.trace import ACTIVATIONS, GRADIENTS, Trace, open_trace, write_trace
+from netparity.network.errors import FileError, OptionError
 from parity_tests import numpy_backend
 from parity_tests.test_cli import Command, Result, command
 
@@ -41,7 +41,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         path = folder / f"{dtype}.safetensors"
         if not path.exists():
             arguments = ["record", NUMPY, "-o", path, *CASE, "--dtype", dtype]
-            subprocess.run([sys.executable, "-m", "googlenet_parity", *map(str, arguments)], check=True, timeout=300)
+            subprocess.run([sys.executable, "-m", "netparity", *map(str, arguments)], check=True, timeout=300)
         return path
 
     return get
@@ -112,7 +112,7 @@ def test_the_header_says_what_made_it_and_of_what(trace: Trace) -> None:
 
 def test_numpy_alone_reads_it(recorded: Callable[[str], Path]) -> None:
     program = (
-        "import sys; from googlenet_parity.trace import open_trace; open_trace(sys.argv[1]);"
+        "import sys; from netparity.files.trace import open_trace; open_trace(sys.argv[1]);"
         "print({name.partition('.')[0] for name in sys.modules} & {'safetensors', 'rich', 'typer', 'PIL', 'scipy'})"
     )
     ran = [sys.executable, "-c", program, str(recorded("float32"))]
@@ -316,7 +316,7 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         "its header has no 'sha256'",
     ),
     "another kind": (
-        lambda content: content.replace(b"googlenet-parity trace", b"googlenet-parity tears"),
+        lambda content: content.replace(b"netparity trace", b"netparity tears"),
         "it is a file of tears",
     ),
 }

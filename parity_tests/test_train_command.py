@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from googlenet_np import CLASSES, forward, init_weights, load_images, sample_images, save_weights
-from googlenet_np.errors import GoogLeNetError
-from googlenet_parity import checkpoint
-from googlenet_parity.training import CHECKPOINT, HISTORY
+from googlenet_np import CLASSES, GOOGLENET, forward, init_weights, load_images, sample_images, save_weights
+from netparity.files import checkpoint
+from netparity.network.errors import NetparityError
+from netparity.train.loop import CHECKPOINT, HISTORY
 from parity_tests.backends import BACKENDS, require
 from parity_tests.idx_files import write_files
 from parity_tests.test_cli import Command, Result, command
@@ -71,11 +72,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def weights_of(folder: Path) -> dict[str, bytes]:
-    return {name: array.tobytes() for name, array in checkpoint.load(folder / CHECKPOINT).weights.items()}
+    return {name: array.tobytes() for name, array in checkpoint.load(GOOGLENET, folder / CHECKPOINT).weights.items()}
 
 
 def state_of(folder: Path) -> dict[str, bytes]:
-    return {name: array.tobytes() for name, array in checkpoint.load(folder / CHECKPOINT).state.arrays.items()}
+    return {
+        name: array.tobytes() for name, array in checkpoint.load(GOOGLENET, folder / CHECKPOINT).state.arrays.items()
+    }
 
 
 def history_of(folder: Path) -> list[dict[str, Any]]:
@@ -117,19 +120,19 @@ def test_what_a_run_prints_and_keeps(train: Train, folder: Path) -> None:
     assert {file.name for file in folder.iterdir()} == FILES
 
     header, *records = history_of(folder)
-    assert header["format"] == "googlenet-parity history"
+    assert header["format"] == "netparity history"
     assert header["backend"] == "numpy"
     assert header["hyperparameters"]["momentum"] == pytest.approx(0.9)
     assert (header["batch_size"], header["image_size"], header["seed"], header["limit"]) == (4, [9, 11], 3, 13)
     assert header["versions"]["numpy"] == np.__version__
-    assert header["command"].startswith("googlenet-parity train numpy=")
+    assert header["command"].startswith("netparity train numpy=")
     assert [record["epoch"] for record in records] == [1, 2]
     for record, line in zip(records, epochs, strict=True):
         assert f"train loss {record['train_loss']:.4f}  train accuracy {record['train_accuracy']:.4f}" in line
         assert record["train_accuracy"] * 13 == pytest.approx(round(record["train_accuracy"] * 13))
         assert record["test_accuracy"] * 7 == pytest.approx(round(record["test_accuracy"] * 7))
 
-    saved = checkpoint.load(folder / CHECKPOINT)
+    saved = checkpoint.load(GOOGLENET, folder / CHECKPOINT)
     assert saved.progress == checkpoint.Progress(epoch=2)
     assert saved.history == records
     assert saved.settings == header
@@ -138,13 +141,15 @@ def test_what_a_run_prints_and_keeps(train: Train, folder: Path) -> None:
 
 def test_the_numbers_are_those_of_the_steps(train: Train, folder: Path, data: Path) -> None:
     """By hand: the steps one after the other, the means over images and not over batches."""
-    from googlenet_np import Batches, load_fashion_mnist, training
-    from googlenet_np.backend import Hyperparameters, Step
+    from googlenet_np import Batches, load_fashion_mnist
+    from netparity.network import sgd
+    from netparity.network.contract import Hyperparameters, Step
 
     train("--epochs", 2, "--lr", 0.03, "--seed", 5)
     batches = Batches(*load_fashion_mnist("train", data, verify=False), 4, image_size=(9, 11), seed=5)
     steps: list[Step] = []
-    weights, _ = training.train(
+    weights, _ = sgd.train(
+        GOOGLENET,
         init_weights(5),
         [*batches.epoch(0), *batches.epoch(1)],
         Hyperparameters(0.03),
@@ -207,7 +212,7 @@ def test_more_epochs_continue_bit_for_bit(train: Train, folder: Path, tmp_path: 
 
 def test_going_on_with_other_versions_is_told_and_noted(train: Train, folder: Path) -> None:
     train("--epochs", 1, "--limit", 4)
-    saved = checkpoint.load(folder / CHECKPOINT)
+    saved = checkpoint.load(GOOGLENET, folder / CHECKPOINT)
     saved.settings["versions"] = {**saved.settings["versions"], "numpy": "1.0"}
     checkpoint.save(folder / CHECKPOINT, saved)
     result = train("--epochs", 2, "--limit", 4, "--resume")
@@ -317,25 +322,13 @@ def test_a_training_that_diverges_later_keeps_its_checkpoint(
     assert (folder / CHECKPOINT).read_bytes() == before
 
 
-def test_bfloat16_is_another_precision_and_the_history_says_so(train: Train, folder: Path, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    result = train("--epochs", 1, "--bfloat16", backend="torch")
-    if "This processor has no bfloat16" in result.err:
-        pytest.skip(result.err)
-    assert result.code == 0
-    assert history_of(folder)[0]["precision"] == "bfloat16"
-    refused = sentence(train("--epochs", 2, "--resume", backend="torch"))
+def test_a_checkpoint_of_another_precision_is_refused(train: Train, folder: Path) -> None:
+    """Older versions could train in bfloat16, and said so in the settings."""
+    train("--epochs", 1, "--limit", 4)
+    saved = checkpoint.load(GOOGLENET, folder / CHECKPOINT)
+    checkpoint.save(folder / CHECKPOINT, replace(saved, settings=saved.settings | {"precision": "bfloat16"}))
+    refused = sentence(train("--epochs", 2, "--limit", 4, "--resume"))
     assert refused == "error: A training goes on only with what it began with: precision was bfloat16, now not given.\n"
-    assert train("--epochs", 2, "--resume", "--bfloat16", backend="torch").code == 0
-    lower = weights_of(folder)
-    assert train("--epochs", 2, "--force", backend="torch").code == 0
-    assert "precision" not in history_of(folder)[0]
-    assert weights_of(folder) != lower
-
-
-def test_bfloat16_is_for_backends_that_can(train: Train, folder: Path) -> None:
-    assert "numpy trains in float32 alone" in sentence(train("--bfloat16"))
-    assert not folder.exists()
 
 
 # The page
@@ -379,15 +372,15 @@ def test_a_page_of_what_an_interrupted_training_reached(
 def test_the_page_stands_after_each_epoch(train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a training which is killed, or ended by a second Ctrl-C, leaves the page of what it had reached."""
     pytest.importorskip("jinja2")
-    from googlenet_parity.training import Run
+    from netparity.train.loop import Run
 
     right, titles = Run._train_epoch, []
 
-    def train_epoch(run: Run, listener: Any) -> None:
+    def train_epoch(run: Run, count: int, listener: Any) -> None:
         if run.progress.epoch:
             titles.append(re.findall(r"<title>(\w+): .* after (\d) epoch", page.read_text(encoding="utf-8"))[0])
             assert f"Of 3 epochs, {run.progress.epoch} are done" in page.read_text(encoding="utf-8")
-        right(run, listener)
+        right(run, count, listener)
 
     page = folder / "a.html"  # in the folder that the run makes
     monkeypatch.setattr(Run, "_train_epoch", train_epoch)
@@ -435,7 +428,6 @@ WRONG: dict[str, tuple[tuple[object, ...], str]] = {
     "momentum": ((NUMPY, "--momentum", 1), "momentum is 1.0; expected a finite number, 0 or more and under 1"),
     "init": ((NUMPY, "--init", "zeros"), "--init is 'zeros'; expected xavier_uniform or framework"),
     "init of numpy": ((NUMPY, "--init", "framework"), "What numpy begins with by itself is not known"),
-    "lockstep in bfloat16": (("--lockstep", "--bfloat16"), "no verdict is about --bfloat16"),
     "no data": ((NUMPY, "--data", "/nonexistent"), "The folder '/nonexistent' holds no train-images"),
 }
 
@@ -466,7 +458,7 @@ SETTINGS = ("--momentum", "0.9", "--weight-decay", "0.001", "--label-smoothing",
 
 
 def start(data: Path, folder: Path, *arguments: str, backend: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "googlenet_parity", "train", backend]
+    command = [sys.executable, "-m", "netparity", "train", backend]
     command += [*map(str, options(data, folder)), *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -514,21 +506,21 @@ def halted(data: Path, folder: Path, name: str) -> subprocess.Popen[str]:
     code = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from googlenet_parity.kernels import import_numpy\n"
+        "from netparity.system.openblas import import_numpy\n"
         "import_numpy()\n"  # as the command does: other kernels, other bits
-        "from googlenet_np import batches\n"
-        "from googlenet_parity import cli, training\n"
-        "right = training.Run._train_epoch\n"
-        "def train_epoch(run, listener):\n"
-        "    def waiting(now):\n"
-        "        if listener: listener(now)\n"
-        "        if (now.epoch, now.step) == (2, 2):\n"
+        "from netparity.cli import main as cli\n"
+        "from netparity.train import loop\n"
+        "right = loop.Run._train_epoch\n"
+        "def train_epoch(run, count, listener):\n"
+        "    def waiting(task, done, *far):\n"
+        "        if listener: listener(task, done, *far)\n"
+        f"        if done == {STEPS + 2}:\n"
         f"            Path({str(marker)!r}).touch()\n"
         "            for _ in range(6000):\n"
         "                if run.stop: break\n"
         "                time.sleep(0.05)\n"
-        "    right(run, waiting)\n"
-        "training.Run._train_epoch = train_epoch\n"
+        "    right(run, count, waiting)\n"
+        "loop.Run._train_epoch = train_epoch\n"
         "cli.main()\n"
     )
     command = [sys.executable, "-c", code, "train", target(name), *map(str, options(data, folder)), *SETTINGS]
@@ -548,7 +540,7 @@ def test_killed_in_mid_epoch_and_resumed(stoppable: str, data: Path, unbroken: P
     process.kill()
     assert process.wait(timeout=60) == -signal.SIGKILL
     process.communicate()
-    assert checkpoint.load(folder / CHECKPOINT).progress == checkpoint.Progress(epoch=1)
+    assert checkpoint.load(GOOGLENET, folder / CHECKPOINT).progress == checkpoint.Progress(epoch=1)
     result = ended(start(data, folder, *SETTINGS, "--resume", backend=target(stoppable)))
     assert result.code == 0, result.err
     assert_same_run(folder, unbroken)
@@ -565,13 +557,13 @@ def interrupt(data: Path, folder: Path, name: str, number: signal.Signals) -> No
 def test_a_job_that_is_told_to_end_saves(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     interrupt(data, folder, "numpy", signal.SIGTERM)
-    assert checkpoint.load(folder / CHECKPOINT).progress.step == 2
+    assert checkpoint.load(GOOGLENET, folder / CHECKPOINT).progress.step == 2
 
 
 def test_interrupted_in_mid_epoch_and_resumed(stoppable: str, data: Path, unbroken: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     interrupt(data, folder, stoppable, signal.SIGINT)
-    progress = checkpoint.load(folder / CHECKPOINT).progress
+    progress = checkpoint.load(GOOGLENET, folder / CHECKPOINT).progress
     assert progress.epoch == 1
     assert 2 <= progress.step < STEPS
     result = ended(start(data, folder, *SETTINGS, "--resume", backend=target(stoppable)))
@@ -648,7 +640,7 @@ def test_predict_a_folder(command: Command, weights_file: Path, tmp_path: Path) 
 
     logits = forward(init_weights(3), load_images(folder, image_size=(17, 23)), layers=["fc"])["fc"]
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    seen = json.loads(written.read_text(encoding="utf-8"))
+    seen = json.loads(written.read_text(encoding="utf-8"))["images"]
     for line, row, share in zip(lines, seen, shares, strict=True):
         assert row["name"] == line.split()[0]
         best = np.argsort(-share)[:2]
@@ -677,9 +669,9 @@ def test_predict_from_a_checkpoint_at_its_own_size(command: Command, one_epoch: 
     written = tmp_path / "seen.json"
     result = command("predict", one_epoch / CHECKPOINT, folder, "--backend", NUMPY, "--json", written)
     assert result.code == 0
-    weights = checkpoint.load(one_epoch / CHECKPOINT).weights
+    weights = checkpoint.load(GOOGLENET, one_epoch / CHECKPOINT).weights
     logits = forward(weights, load_images(folder, image_size=(9, 11)), layers=["fc"])["fc"]
-    (seen,) = json.loads(written.read_text(encoding="utf-8"))
+    (seen,) = json.loads(written.read_text(encoding="utf-8"))["images"]
     assert seen["classes"][0]["number"] == logits.argmax()
     assert len(seen["classes"]) == 3
 
@@ -695,12 +687,12 @@ def test_predict_by_each_backend(command: Command, weights_file: Path, tmp_path:
 def test_predict_by_the_first_backend_that_is_installed(
     command: Command, weights_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from googlenet_parity import registry
+    from netparity.train import prediction
     from parity_tests.numpy_backend import Backend
 
     np.save(tmp_path / "images.npy", sample_images(2, image_size=(17, 23))[0])
     known = {"torch": "no_such_module:Backend", "mine": "parity_tests.numpy_backend:Backend"}
-    monkeypatch.setattr(registry, "registered_backends", lambda: known)
+    monkeypatch.setattr(prediction, "registered_backends", lambda: known)
     monkeypatch.setattr(Backend, "predict", lambda _, images: np.eye(10, dtype=np.float32)[[9] * len(images)] * 50)
     result = command("predict", weights_file, tmp_path / "images.npy", "--top", 1)
     assert result.out == "0  Ankle boot 1.000\n1  Ankle boot 1.000\n"
@@ -730,6 +722,6 @@ def test_predict_says_what_is_wrong(command: Command, weights_file: Path, tmp_pa
 
 
 def test_errors_are_of_one_family() -> None:
-    from googlenet_parity.training import DivergedError
+    from netparity.train.loop import DivergedError
 
-    assert issubclass(DivergedError, GoogLeNetError)
+    assert issubclass(DivergedError, NetparityError)

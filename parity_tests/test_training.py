@@ -12,12 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from googlenet_np import ImagesError, OptionError, WeightsError, init_weights, reference, sample_images
-from googlenet_np.backend import Batch, Hyperparameters, OptimizerState, Step
-from googlenet_np.operations import softmax_cross_entropy
-from googlenet_np.training import heavy_ball, train
+from googlenet_np import GOOGLENET, ImagesError, OptionError, WeightsError, init_weights, reference, sample_images
+from netparity.network import sgd
+from netparity.network.contract import Batch, Hyperparameters, OptimizerState, Step
+from netparity.network.operations import softmax_cross_entropy
+from netparity.network.sgd import heavy_ball
 
 Array = npt.NDArray[Any]
+
+train = functools.partial(sgd.train, GOOGLENET)
 
 LOGITS = np.log(np.array([[1.0, 2.0, 5.0], [6.0, 1.0, 1.0]]))
 """The softmax is 1/8, 2/8, 5/8 and 6/8, 1/8, 1/8."""

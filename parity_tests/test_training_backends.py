@@ -18,12 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from googlenet_np import forward, gradients, init_weights, sample_images, training
-from googlenet_np.backend import Backend, Batch, BuiltModel, DType, Hyperparameters, OptimizerState, Step
+from googlenet_np import GOOGLENET, forward, gradients, init_weights, sample_images
 from googlenet_np.batches import Batches
-from googlenet_np.errors import ImagesError, WeightsError
 from googlenet_np.fashion_mnist import load_fashion_mnist
-from googlenet_parity.bounds import FLOAT64_GATE
+from netparity.network import sgd
+from netparity.network.contract import Backend, Batch, BuiltModel, DType, Hyperparameters, OptimizerState, Step
+from netparity.network.errors import ImagesError, WeightsError
+from netparity.verdict.bounds import FLOAT64_GATE
 from parity_tests.backends import BACKENDS, load
 
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
@@ -66,7 +67,7 @@ def given(count: int = STEPS, dtype: DType = "float64") -> list[Batch]:
 def desired(count: int, hyperparameters: Hyperparameters) -> Trained:
     """The reference's training."""
     steps: list[Step] = []
-    weights, state = training.train(initial(), batches()[:count], hyperparameters, listener=steps.append)
+    weights, state = sgd.train(GOOGLENET, initial(), batches()[:count], hyperparameters, listener=steps.append)
     return Trained(weights, state, steps)
 
 
@@ -181,7 +182,7 @@ def test_other_channels_and_classes(backend: Backend, in_channels: int, num_clas
     model = backend.build(weights, "float64")
     actual = train(model, steps)
     seen: list[Step] = []
-    right, state = training.train(weights, steps, ALL, listener=seen.append)
+    right, state = sgd.train(GOOGLENET, weights, steps, ALL, listener=seen.append)
     assert_agrees(actual, Trained(right, state, seen))
 
 
@@ -204,7 +205,9 @@ def test_hand_over_to_another_framework(source: str, target: str) -> None:
 def test_hand_over_to_the_reference(backend: Backend) -> None:
     before = first_half(backend.name)
     steps: list[Step] = []
-    weights, state = training.train(before.weights, batches()[2:4], ALL, state=before.state, listener=steps.append)
+    weights, state = sgd.train(
+        GOOGLENET, before.weights, batches()[2:4], ALL, state=before.state, listener=steps.append
+    )
     assert_agrees(Trained(weights, state, before.steps + steps), desired(4, ALL))
 
 
@@ -240,7 +243,7 @@ def test_an_empty_state_begins_anew(backend: Backend) -> None:
     model.train(given(2), ALL)
     before = model.export_weights()
     after = train(model, given(3)[2:], state=OptimizerState({}, 1.0))
-    weights, state = training.train(before, batches()[2:3], ALL)
+    weights, state = sgd.train(GOOGLENET, before, batches()[2:3], ALL)
     assert_agrees(after, Trained(weights, state, after.steps))
 
 
@@ -250,7 +253,7 @@ def test_other_hyperparameters_begin_anew(backend: Backend) -> None:
     before = model.export_weights()
     other = Hyperparameters(0.02, 0.5)
     after = train(model, given(3)[2:], other)
-    weights, state = training.train(before, batches()[2:3], other)
+    weights, state = sgd.train(GOOGLENET, before, batches()[2:3], other)
     assert_agrees(after, Trained(weights, state, after.steps))
 
 
@@ -261,7 +264,7 @@ def test_another_learning_rate_keeps_the_velocity(backend: Backend) -> None:
     before = model.export_weights()
     slower = Hyperparameters(0.005, 0.9)
     after = train(model, given(3)[2:], slower, state=state)
-    right = training.train(before, batches()[2:3], slower, state=state)
+    right = sgd.train(GOOGLENET, before, batches()[2:3], slower, state=state)
     assert_agrees(after, Trained(*right, after.steps))
 
 
@@ -364,7 +367,7 @@ def test_any_arrays_of_the_right_values(backend: Backend, change: Callable[[Arra
     batch = change(*given(1)[0])
     actual = train(build(backend), [batch])
     steps: list[Step] = []
-    weights, state = training.train(initial(), [batch], ALL, listener=steps.append)
+    weights, state = sgd.train(GOOGLENET, initial(), [batch], ALL, listener=steps.append)
     assert_agrees(actual, Trained(weights, state, steps))
 
 

@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from googlenet_np import init_weights, sample_images, training
-from googlenet_np.backend import Batch, Hyperparameters, OptimizerState, Step
-from googlenet_parity.bounds import FLOAT64_GATE
-from googlenet_parity.checks import check_training
-from googlenet_parity.training_truth import Steps, TrainingTruth, diagnose_training
-from googlenet_parity.verdict import CheckResult, Status
+from googlenet_np import GOOGLENET, init_weights, sample_images
+from netparity.diagnosis.training_mistakes import diagnose_training
+from netparity.network import sgd
+from netparity.network.contract import Batch, Hyperparameters, OptimizerState, Step
+from netparity.verdict.bounds import FLOAT64_GATE
+from netparity.verdict.checks import check_training
+from netparity.verdict.findings import TRAINING, CheckResult, Status
+from netparity.verdict.training_truth import Steps, TrainingTruth
 from parity_tests.numpy_backend import Backend
 
 Array = npt.NDArray[Any]
@@ -34,7 +36,7 @@ def batches() -> Sequence[Batch]:
 
 @functools.cache
 def truth(hyperparameters: Hyperparameters = ALL) -> TrainingTruth:
-    return TrainingTruth(init_weights(0), Steps(batches(), hyperparameters))
+    return TrainingTruth(GOOGLENET, init_weights(0), Steps(batches(), hyperparameters))
 
 
 @functools.cache
@@ -59,7 +61,7 @@ class Given:
 
     def check(self) -> CheckResult:
         state = OptimizerState(self.arrays, self.scale)
-        return check_training("training", self.truth, self.losses, self.weights, state)
+        return check_training(TRAINING, self.truth, self.losses, self.weights, state)
 
 
 def assert_fails(result: CheckResult, name: str, count: int = 1) -> None:
@@ -223,7 +225,7 @@ MISTAKES: dict[str, Rule] = {
     "weight decay missing": decay_missing,
     "weight decay applied twice": decay_twice,
     "weight decay of weights, not of biases": decay_of_weights_only,
-    "weight decay past the momentum, as of Keras' weight_decay": decay_past_the_momentum,
+    "weight decay past the momentum, as in Keras' weight_decay": decay_past_the_momentum,
     "gradient summed over the batch instead of averaged": summed,
     "gradient divided by the batch twice": averaged_twice,
 }
@@ -281,7 +283,7 @@ class TestDiagnosis:
 
 @pytest.fixture(scope="module")
 def float32() -> TrainingTruth:
-    return TrainingTruth(init_weights(0), Steps(batches(), ALL, "float32"))
+    return TrainingTruth(GOOGLENET, init_weights(0), Steps(batches(), ALL, "float32"))
 
 
 class TestFloor:
@@ -294,7 +296,7 @@ class TestFloor:
 
     def test_float32_stays_within(self, float32: TrainingTruth) -> None:
         steps: list[Step] = []
-        training.train(init_weights(0), batches(), ALL, listener=steps.append, dtype="float32")
+        sgd.train(GOOGLENET, init_weights(0), batches(), ALL, listener=steps.append, dtype="float32")
         off = np.abs(np.array([step.loss for step in steps]) - float32.losses)
         assert (off <= float32.loss_floor).all()
         assert off.max() > 0, "float32 was asked for, and computed in"

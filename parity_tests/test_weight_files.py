@@ -64,6 +64,14 @@ def quoted(path: Path) -> str:
     return re.escape(repr(str(path)))
 
 
+def under_the_old_name(content: bytes) -> bytes:
+    """What the program wrote when its name was ``googlenet-parity``: the same file with that name in its header."""
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].replace(b'{"netparity ', b'{"googlenet-parity ')
+    assert len(header) == length + len("googlenet-parity") - len("netparity")
+    return len(header).to_bytes(8, "little") + header + content[8 + length :]
+
+
 def assert_untouched(old_file: Path) -> None:
     assert old_file.read_bytes() == b"what was there"
     assert list(old_file.parent.iterdir()) == [old_file]
@@ -321,6 +329,10 @@ class TestReading:
         header = header_of(full_file)
         del header["__metadata__"]
         path.write_bytes(frame(json.dumps(header, indent=1, sort_keys=True).encode() + b"   ", body_of(full_file)))
+        np.testing.assert_equal(load_weights(path), weights)
+
+    def test_file_from_before_the_program_had_its_name(self, path: Path, full_file: bytes, weights: Weights) -> None:
+        path.write_bytes(under_the_old_name(full_file))
         np.testing.assert_equal(load_weights(path), weights)
 
     def test_refusal_leaves_the_file_alone(self, old_file: Path) -> None:

@@ -13,17 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from googlenet_np import (
-    GOOGLENET,
-    OptionError,
-    WeightsError,
-    check_weights,
-    init_weights,
-    load_weights,
-    save_weights,
-)
-from googlenet_np.layout import hwio_to_oihw, oihw_to_hwio
+from googlenet_np import GOOGLENET, OptionError, WeightsError, check_weights, init_weights, load_weights, save_weights
 from googlenet_np.weights import SCHEMES
+from netparity.network.layout import hwio_to_oihw, oihw_to_hwio
 
 Array = npt.NDArray[Any]
 Weights = dict[str, Array]
@@ -312,7 +304,7 @@ class TestRoundTrip:
         data = path.read_bytes()
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         metadata = header.pop("__metadata__")
-        assert json.loads(metadata.pop("googlenet-parity weights")) == {
+        assert json.loads(metadata.pop("netparity weights")) == {
             "format_version": 1,
             "architecture": {"name": "GoogLeNet", "in_channels": IN_CHANNELS, "num_classes": NUM_CLASSES},
             "layout": "kernels OIHW, dense (out, in)",

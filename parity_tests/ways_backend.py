@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from googlenet_np import load_weights, save_weights
-from googlenet_np.backend import Batch, Forward, Hyperparameters, Steps
+from netparity.network.contract import Batch, Forward, Hyperparameters, Steps
 from parity_tests import numpy_backend
 
 __all__ = ["Alone", "Backend", "Hanging", "Runtime", "Useless", "Writer"]

@@ -2,7 +2,7 @@
 
     python tools/results.py [RUN ...]
 
-Each RUN is a folder that ``googlenet-parity train`` has written; its history becomes docs/results/BACKEND.json. What is
+Each RUN is a folder that ``netparity train`` has written; its history becomes docs/results/BACKEND.json. What is
 there already is drawn with it. Where a run was written to (``--out``) is nobody else's business, and left out.
 """
 
@@ -13,11 +13,11 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from googlenet_np.files import atomic_write
-from googlenet_parity import curves
-from googlenet_parity.training import HISTORY
+from googlenet_np.published import TRAINING
+from netparity.show import curves
+from netparity.show.json_file import write_json
+from netparity.train.loop import HISTORY
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 
@@ -30,27 +30,22 @@ def main(folders: Sequence[str]) -> None:
     results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))}
     histories = {f"{name}, {len(kept['epochs'])} epochs": kept["epochs"] for name, kept in results.items()}
     for suffix in ("svg", "png"):
-        curves.plot(histories, RESULTS / f"curves.{suffix}", published=curves.PUBLISHED)
+        curves.plot(histories, RESULTS / f"curves.{suffix}", published=TRAINING)
 
 
 def keep(folder: Path) -> None:
     """One run's history, as it is, but for where it was written."""
     settings, *epochs = map(json.loads, (folder / HISTORY).read_text(encoding="utf-8").splitlines())
-    result: dict[str, Any] = {
-        **settings,
-        "format": "googlenet-parity result",
-        "command": without_out(settings["command"]),
-        "epochs": epochs,
-    }
-    with atomic_write(RESULTS / f"{settings['backend']}.json") as file:
-        file.write((json.dumps(result, indent=2) + "\n").encode())
+    kept = {name: value for name, value in settings.items() if not name.startswith("format")}
+    kept |= {"command": without_out(settings["command"]), "epochs": epochs}
+    write_json(RESULTS / f"{settings['backend']}.json", "result", kept)
 
 
 def without_out(command: str) -> str:
     """The command without ``--out`` and its value.
 
-    >>> without_out("googlenet-parity train mx --out some/where --epochs 3 --out=else/where")
-    'googlenet-parity train mx --epochs 3'
+    >>> without_out("netparity train mx --out some/where --epochs 3 --out=else/where")
+    'netparity train mx --epochs 3'
     """
     words = shlex.split(command)
     kept = [

@@ -37,7 +37,7 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("doctree-read", offer_notebook)
     app.connect("doctree-read", put_cells_in_tabs)
     app.connect("doctree-resolved", open_pages)
-    app.connect("html-page-context", level_captions, priority=900)  # behind the theme's own
+    app.connect("html-page-context", level_captions, priority=900)  # after the theme's own
     app.connect("build-finished", write_notebooks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 

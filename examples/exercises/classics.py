@@ -4,23 +4,23 @@ The channel numbers are those of the source document's book (Dive into Deep Lear
 et al. (NIPS 2012; all on one GPU, so without groups), Simonyan & Zisserman (arXiv 1409.1556, configuration A) and Lin
 et al. (arXiv 1312.4400). Images are 224 x 224.
 
-A dense layer behind a flattened (C, H, W) is the convolution whose kernel is as large as its input: the same weights,
-the same products. So the layers of ``googlenet_np.architecture`` are enough. Dropout has no parameters.
+A dense layer after a flattened (C, H, W) is the convolution whose kernel is as large as its input: the same weights,
+the same products. So ``netparity``'s kinds of layers are enough. Dropout has no parameters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from googlenet_np.architecture import IMAGES, Architecture, Conv2d, Dense, GlobalAvgPool2d, Layer, MaxPool2d
+from netparity import IMAGES, Conv2d, Dense, GlobalAvgPool2d, Layer, MaxPool2d, Network
 
 __all__ = ["ALEXNET", "IMAGE_SIZE", "VGG11", "nin"]
 
 IMAGE_SIZE = (224, 224)
-"""The only size for which a dense layer behind the convolutions fits."""
+"""The only size for which a dense layer after the convolutions fits."""
 
 
-ALEXNET = Architecture(
+ALEXNET = Network(
     "AlexNet",
     (
         Conv2d("conv1", (IMAGES,), 96, kernel_size=11, stride=4, padding=1),  # 96 x 54 x 54
@@ -39,7 +39,7 @@ ALEXNET = Architecture(
 
 
 def _vgg_blocks(*blocks: tuple[int, int]) -> Iterator[Layer]:
-    """Of each (convolutions, channels): so many 3x3 convolutions, then a pool that halves the image."""
+    """For each (convolutions, channels): so many 3x3 convolutions, then a pool that halves the image."""
     before = IMAGES
     for number, (convolutions, channels) in enumerate(blocks, 1):
         for place in range(1, convolutions + 1):
@@ -50,7 +50,7 @@ def _vgg_blocks(*blocks: tuple[int, int]) -> Iterator[Layer]:
         before = f"pool{number}"
 
 
-VGG11 = Architecture(
+VGG11 = Network(
     "VGG-11",
     (
         *_vgg_blocks((1, 64), (1, 128), (2, 256), (2, 512), (2, 512)),  # 512 x 7 x 7
@@ -61,7 +61,7 @@ VGG11 = Architecture(
 )
 
 
-def nin(num_classes: int = 10) -> Architecture:
+def nin(num_classes: int = 10) -> Network:
     """NiN. Its logits are the means of its last convolution's channels, so there is one channel for each class."""
 
     def block(number: int, before: str, channels: int, **window: int) -> Iterator[Layer]:
@@ -69,7 +69,7 @@ def nin(num_classes: int = 10) -> Architecture:
         yield Conv2d(f"conv{number}_2", (f"conv{number}_1",), channels, kernel_size=1)
         yield Conv2d(f"conv{number}_3", (f"conv{number}_2",), channels, kernel_size=1)
 
-    return Architecture(
+    return Network(
         "NiN",
         (
             *block(1, IMAGES, 96, kernel_size=11, stride=4),  # 96 x 54 x 54

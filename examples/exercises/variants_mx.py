@@ -15,6 +15,8 @@ from mxnet.gluon import loss, nn
 from mxnet.gluon.contrib.nn import Identity
 from variants_np import EPSILON
 
+from googlenet_np import GOOGLENET
+
 __all__ = [
     "FactorizedInception",
     "ResidualInception",
@@ -85,7 +87,7 @@ def residual(num_classes: int = 10, in_channels: int = 1) -> GoogLeNet:
 
 
 def batch_norm(num_classes: int = 10, in_channels: int = 1) -> GoogLeNet:
-    """GoogLeNet with batch normalisation behind each convolution. ReLU is a part of the convolution, so it moves."""
+    """GoogLeNet with batch normalisation after each convolution. ReLU is a part of the convolution, so it moves."""
     model = GoogLeNet(num_classes, in_channels)
 
     def change(layer: Any) -> None:
@@ -112,14 +114,13 @@ def smoothed_cross_entropy(logits: Any, labels: Any, label_smoothing: float) -> 
 
 
 def _with_blocks(block: Callable[..., Inception], model: GoogLeNet) -> GoogLeNet:
-    for stage in (model.b3, model.b4, model.b5):
-        for name, layer in list(stage._children.items()):
-            if isinstance(layer, Inception):
-                (c1, in_channels), (c4, _) = layer.p1_1.weight.shape[:2], layer.p4_2.weight.shape[:2]
-                c2 = (layer.p2_1.weight.shape[0], layer.p2_2.weight.shape[0])
-                c3 = (layer.p3_1.weight.shape[0], layer.p3_2.weight.shape[0])
-                with stage.name_scope():
-                    setattr(stage, name, block(c1, c2, c3, c4, in_channels=in_channels))
+    for name in (layer.name for layer in GOOGLENET if layer.joins):
+        stage, layer = getattr(model, name.split(".")[0]), attrgetter(name)(model)
+        (c1, in_channels), (c4, _) = layer.p1_1.weight.shape[:2], layer.p4_2.weight.shape[:2]
+        c2 = (layer.p2_1.weight.shape[0], layer.p2_2.weight.shape[0])
+        c3 = (layer.p3_1.weight.shape[0], layer.p3_2.weight.shape[0])
+        with stage.name_scope():
+            setattr(stage, name.split(".")[1], block(c1, c2, c3, c4, in_channels=in_channels))
     return model
 
 
@@ -129,7 +130,7 @@ NORM = {"gamma": "gamma", "beta": "beta", "mean": "running_mean", "variance": "r
 
 
 def with_weights(variant: str, weights: Mapping[str, Array]) -> GoogLeNet:
-    """The variant of that name, in the dtype of its weights, which are as of ``variants_np.init_weights``."""
+    """The variant of that name, in the dtype of its weights, which ``variants_np.init_weights`` makes."""
     dtype = weights["fc.bias"].dtype
     model: GoogLeNet = globals()[variant](len(weights["fc.bias"]), weights["b1.conv.weight"].shape[1])
     if len(model.collect_params().keys()) != len(weights):

@@ -1,20 +1,21 @@
 """Variants of GoogLeNet as tables, and the float64 reference that their three implementations are compared with.
 
-Each table is GoogLeNet's own with some layers exchanged. The implementations, to be read side by side, are
+Each table is GoogLeNet's own with some layers exchanged, some of them for kinds that are defined here: they have a
+forward pass and no backward pass. The implementations, to be read side by side, are
 ``variants_torch.py``, ``variants_tf.py`` and ``variants_mx.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from googlenet_np.architecture import GOOGLENET, IMAGES, Architecture, Concat, Conv2d, Layer
-from googlenet_np.reference import activate, before_activation
+from googlenet_np import GOOGLENET
+from netparity import IMAGES, Concat, Conv2d, Layer, Network, before_activation
 
 __all__ = [
     "BATCH_NORM",
@@ -26,12 +27,12 @@ __all__ = [
     "LinearConv2d",
     "NormConv2d",
     "Residual",
-    "Variant",
     "forward",
     "init_weights",
 ]
 
 Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
 
 EPSILON = 1e-5
 """Added to the variance in batch normalisation. PyTorch's and MXNet's default; Keras' is 1e-3."""
@@ -43,31 +44,48 @@ class NormConv2d(Conv2d):
 
     It has four more tensors: ``gamma`` and ``beta``, which are trained, and ``mean`` and ``variance``, which are
     kept from training for inference.
+
+    Attributes:
+        training: Whether mean and variance are those of the batch, and not those that were kept.
     """
+
+    training: bool = False
+
+    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias", "gamma", "beta", "mean", "variance")
+
+    def parameter_shapes(self, input_shape: Shape, output_shape: Shape) -> dict[str, Shape]:
+        """Those of a convolution and of batch normalisation, which has one number per channel."""
+        shapes = super().parameter_shapes(input_shape, output_shape)
+        return {name: shapes.get(name, shapes["bias"]) for name in self.parameters}
+
+    def forward(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
+        """The convolution, normalised."""
+        y = super().forward(inputs, parameters)
+        gamma, beta, mean, variance = (parameters[name] for name in self.parameters[2:])
+        if self.training:
+            mean, variance = y.mean(axis=(0, 2, 3)), y.var(axis=(0, 2, 3))
+        scale = gamma / np.sqrt(variance + EPSILON)
+        return (y - mean[:, None, None]) * scale[:, None, None] + beta[:, None, None]
 
 
 @dataclass(frozen=True)
 class LinearConv2d(Conv2d):
     """A convolution without ReLU."""
 
+    activated: ClassVar[bool] = False
+
+    def activate(self, output: Array) -> Array:
+        """``output`` itself."""
+        return output
+
 
 @dataclass(frozen=True)
 class Residual(Conv2d):
     """A convolution of the first of its inputs, to which the second is added; then ReLU."""
 
-
-class Variant(Architecture):
-    """A network of the layers above and of GoogLeNet's."""
-
-    def parameter_shapes(self, in_channels: int = 1, num_classes: int = 10) -> dict[str, tuple[int, ...]]:
-        """As of every architecture, with what batch normalisation has."""
-        shapes = {}
-        for name, shape in super().parameter_shapes(in_channels, num_classes).items():
-            shapes[name] = shape
-            layer, _, kind = name.rpartition(".")
-            if kind == "bias" and isinstance(self[layer], NormConv2d):
-                shapes.update({f"{layer}.{own}": shape for own in ("gamma", "beta", "mean", "variance")})
-        return shapes
+    def forward(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
+        """Convolution and sum."""
+        return super().forward(inputs[:1], parameters) + inputs[1]
 
 
 def _batch_norm() -> Iterator[Layer]:
@@ -116,7 +134,7 @@ def _is_block(name: str) -> bool:
 
 
 def _small() -> Iterator[Layer]:
-    """For 28 x 28: the first stage neither strides nor pools; the blocks see 14, 7 and 4 pixels a side, not 4, 2, 1."""
+    """The first stage neither strides nor pools: of 28 x 28, the blocks see 14, 7 and 4 pixels a side, not 4, 2, 1."""
     for layer in GOOGLENET:
         if layer.name == "b1.conv":
             yield Conv2d("b1.conv", (IMAGES,), 64, kernel_size=3, padding=1)
@@ -124,15 +142,15 @@ def _small() -> Iterator[Layer]:
             yield replace(layer, inputs=tuple("b1.conv" if name == "b1.pool" else name for name in layer.inputs))
 
 
-BATCH_NORM = Variant("GoogLeNet with batch normalisation", tuple(_batch_norm()))
-FACTORIZED = Variant("GoogLeNet with two 3x3 for each 5x5", tuple(_factorized()))
-RESIDUAL = Variant("GoogLeNet with residual connections", tuple(_residual()))
-SMALL = Variant("GoogLeNet for 28x28", tuple(_small()))
+BATCH_NORM = Network("GoogLeNet with batch normalisation", tuple(_batch_norm()))
+FACTORIZED = Network("GoogLeNet with two 3x3 for each 5x5", tuple(_factorized()))
+RESIDUAL = Network("GoogLeNet with residual connections", tuple(_residual()))
+SMALL = Network("GoogLeNet for 28x28", tuple(_small()))
 VARIANTS = {"batch_norm": BATCH_NORM, "factorized": FACTORIZED, "residual": RESIDUAL, "small": SMALL}
-"""Under the names of the functions that make them in each framework."""
+"""The variants by the names of the functions that make them in each framework."""
 
 
-def init_weights(variant: Architecture, seed: int, *, in_channels: int = 1, num_classes: int = 10) -> dict[str, Array]:
+def init_weights(variant: Network, seed: int, *, in_channels: int = 1, num_classes: int = 10) -> dict[str, Array]:
     """Seeded float64 weights for a comparison: nothing in them is zero or one, or a mistake with it would not show."""
     random = np.random.default_rng(seed)
     weights = {}
@@ -148,32 +166,19 @@ def init_weights(variant: Architecture, seed: int, *, in_channels: int = 1, num_
 
 
 def forward(
-    variant: Architecture, weights: Mapping[str, Array], images: Array, *, training: bool = False
+    variant: Network, weights: Mapping[str, Array], images: Array, *, training: bool = False
 ) -> dict[str, Array]:
     """Every named activation.
 
     Args:
         variant: The network.
-        weights: As of :func:`init_weights`.
+        weights: Such as :func:`init_weights` gives.
         images: (N, C, H, W), float64.
         training: Whether batch normalisation takes mean and variance from this batch, and not from ``weights``.
     """
     activations = {IMAGES: images}
-    for layer in variant:
+    for kept in variant:
+        layer = replace(kept, training=True) if training and isinstance(kept, NormConv2d) else kept
         inputs = [activations[name] for name in layer.inputs]
-        y = before_activation(layer, inputs, weights)
-        match layer:
-            case NormConv2d():
-                y = _normalized(y, layer.name, weights, training)
-            case Residual():
-                y = y + inputs[1]
-        activations[layer.name] = y if isinstance(layer, LinearConv2d) else activate(layer, y)
+        activations[layer.name] = layer.activate(before_activation(layer, inputs, weights))
     return activations
-
-
-def _normalized(y: Array, name: str, weights: Mapping[str, Array], training: bool) -> Array:
-    gamma, beta, mean, variance = (weights[f"{name}.{kind}"] for kind in ("gamma", "beta", "mean", "variance"))
-    if training:
-        mean, variance = y.mean(axis=(0, 2, 3)), y.var(axis=(0, 2, 3))
-    scale = gamma / np.sqrt(variance + EPSILON)
-    return (y - mean[:, None, None]) * scale[:, None, None] + beta[:, None, None]

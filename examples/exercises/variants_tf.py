@@ -11,10 +11,10 @@ import numpy.typing as npt
 import tensorflow as tf
 from variants_np import EPSILON
 
-from googlenet_np import layout
 from googlenet_tf import GoogLeNet, Inception
 from googlenet_tf.model import Shape, Stage
 from googlenet_tf.weights import keras_array
+from netparity import nchw_to_nhwc
 
 __all__ = [
     "FactorizedInception",
@@ -101,7 +101,7 @@ def residual(num_classes: int = 10, in_channels: int = 1, dtype: str = "float32"
 
 
 def batch_norm(num_classes: int = 10, in_channels: int = 1, dtype: str = "float32") -> GoogLeNet:
-    """GoogLeNet with batch normalisation behind each convolution. ReLU is a part of the convolution, so it moves."""
+    """GoogLeNet with batch normalisation after each convolution. ReLU is a part of the convolution, so it moves."""
     model = GoogLeNet(num_classes, in_channels=None, dtype=dtype)
     layers = [layer for stage in (model.b1, model.b2, model.b3, model.b4, model.b5) for layer in stage.row]
     for block in [layer for layer in layers if isinstance(layer, Inception)]:
@@ -149,7 +149,7 @@ NORM = {"gamma": "gamma", "beta": "beta", "mean": "moving_mean", "variance": "mo
 
 
 def with_weights(variant: str, weights: Mapping[str, Array]) -> Any:
-    """The variant of that name, in the dtype of its weights, which are as of ``variants_np.init_weights``."""
+    """The variant of that name, in the dtype of its weights, which ``variants_np.init_weights`` makes."""
     dtype = weights["fc.bias"].dtype.name
     model = globals()[variant](len(weights["fc.bias"]), weights["b1.conv.weight"].shape[1], dtype)
     if len(model.weights) != len(weights):
@@ -161,7 +161,7 @@ def with_weights(variant: str, weights: Mapping[str, Array]) -> Any:
 
 def outputs(model: Any, images: Array, *, training: bool = False) -> Array:
     """Logits (N, num_classes)."""
-    logits: Array = model(tf.constant(layout.nchw_to_nhwc(images)), training=training).numpy()
+    logits: Array = model(tf.constant(nchw_to_nhwc(images)), training=training).numpy()
     return logits
 
 

@@ -69,7 +69,7 @@ def residual(num_classes: int = 10, in_channels: int = 1) -> GoogLeNet:
 
 
 def batch_norm(num_classes: int = 10, in_channels: int = 1) -> GoogLeNet:
-    """GoogLeNet with batch normalisation behind each convolution. ReLU is applied in ``forward``, so it comes after."""
+    """GoogLeNet with batch normalisation after each convolution. ReLU is applied in ``forward``, so it comes after."""
     model = GoogLeNet(num_classes, in_channels)
     for parent in list(model.modules()):
         for name, layer in list(parent.named_children()):
@@ -109,7 +109,7 @@ NORM = {"gamma": "weight", "beta": "bias", "mean": "running_mean", "variance": "
 
 
 def with_weights(variant: str, weights: Mapping[str, Array]) -> GoogLeNet:
-    """The variant of that name, in the dtype of its weights, which are as of ``variants_np.init_weights``."""
+    """The variant of that name, in the dtype of its weights, which ``variants_np.init_weights`` makes."""
     model: GoogLeNet = globals()[variant](len(weights["fc.bias"]), weights["b1.conv.weight"].shape[1])
     state = {_own_name(name, weights): torch.from_numpy(array.copy()) for name, array in weights.items()}
     counts = {name: count for name, count in model.state_dict().items() if name.endswith("num_batches_tracked")}

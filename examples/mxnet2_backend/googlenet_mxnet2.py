@@ -15,9 +15,8 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from googlenet_np import GOOGLENET, Gradients, LayerGradients, check_weights
-from googlenet_np.backend import DType
-from googlenet_np.weights import weights_like
+from googlenet_np import GOOGLENET, check_weights
+from netparity import DType, Gradients, LayerGradients, weights_like
 
 vars(np)["bool"] = bool  # what MXNet looks for while it is imported, and NumPy 1.24 removed
 import mxnet as mx  # noqa: E402
@@ -105,7 +104,7 @@ def _halving_pool() -> nn.MaxPool2D:
 
 
 class Backend:
-    """MXNet 2 on the CPU, behind :class:`googlenet_np.backend.Backend`."""
+    """MXNet 2 on the CPU, behind :class:`netparity.Backend`."""
 
     name = "mx2"
 
@@ -183,7 +182,7 @@ class MXNet2Model:
 
 
 def _loaded(weights: Mapping[str, Array], dtype: DType) -> GoogLeNet:
-    in_channels, num_classes = weights_like(weights)
+    in_channels, num_classes = weights_like(GOOGLENET, weights)
     model = GoogLeNet(num_classes)
     model.initialize()
     model.cast(dtype)

@@ -21,10 +21,9 @@ from onnx import helper, numpy_helper
 from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NoKernelError
 from torch.onnx import TrainingMode
 
-from googlenet_np.architecture import GOOGLENET, IMAGES
-from googlenet_np.backend import DType, Gradients, LayerGradients, check_dtype
-from googlenet_np.weights import weights_like
+from googlenet_np import GOOGLENET
 from googlenet_torch import GoogLeNet, import_weights
+from netparity import IMAGES, DType, Gradients, LayerGradients, check_dtype, weights_like
 
 __all__ = ["Backend", "OnnxModel"]
 
@@ -37,7 +36,7 @@ FORWARD_ONLY = "ONNX Runtime runs an exported graph forwards and has no gradient
 
 
 class Backend:
-    """ONNX Runtime on the CPU, behind :class:`googlenet_np.backend.Backend`."""
+    """ONNX Runtime on the CPU, behind :class:`netparity.Backend`."""
 
     name = "ort"
 
@@ -54,7 +53,7 @@ class Backend:
             WeightsError: The set is not canonical, or is float64 for a float32 model.
         """
         torch_dtype: torch.dtype = getattr(torch, check_dtype(dtype))
-        in_channels, num_classes = weights_like(weights)
+        in_channels, num_classes = weights_like(GOOGLENET, weights)
         model = GoogLeNet(num_classes, in_channels).to(torch_dtype)
         import_weights(model, weights)
         with TemporaryDirectory() as folder:
@@ -72,7 +71,7 @@ class Backend:
 
 
 class OnnxModel:
-    """A graph behind :class:`googlenet_np.backend.BuiltModel`, where the methods are described.
+    """A graph behind :class:`netparity.BuiltModel`, where the methods are described.
 
     Args:
         model: ``GoogLeNet`` as PyTorch exports it, its nodes named after the modules that they run in.

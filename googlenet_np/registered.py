@@ -1,0 +1,60 @@
+"""GoogLeNet as the engine finds it, by the entry point ``googlenet`` of the group ``netparity.networks``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from googlenet_np.architecture import GOOGLENET
+from googlenet_np.batches import Batches
+from googlenet_np.fashion_mnist import CLASSES, load_fashion_mnist
+from googlenet_np.idx import idx_sha256
+from googlenet_np.images import sample_images
+from googlenet_np.module_trees import GLUON_SOURCE, PROJECT, TORCH_NOTE, TORCH_SOURCE
+from googlenet_np.published import PAPER, published_training
+from googlenet_np.weights import init_weights
+from netparity.network.registered import RegisteredNetwork, TrainingData
+from netparity.system.progress import ProgressListener
+
+TEST_BATCH = 256
+"""Images at a time, when no gradient is wanted."""
+
+
+def _load_data(
+    folder: Path | None,
+    *,
+    verify: bool,
+    batch_size: int,
+    image_size: tuple[int, int],
+    seed: int,
+    limit: int | None,
+    shard: tuple[int, int],
+    progress: ProgressListener | None = None,
+) -> TrainingData:
+    """Fashion-MNIST."""
+    splits = [load_fashion_mnist(split, folder, verify=verify, progress=progress) for split in ("train", "test")]
+    training = Batches(*splits[0], batch_size, image_size=image_size, seed=seed, limit=limit, shard=shard)
+    test = Batches(*splits[1], TEST_BATCH, image_size=image_size, seed=None)
+    settings: dict[str, Any] = {
+        "batch_size": batch_size,
+        "image_size": list(image_size),
+        "seed": seed,
+        "limit": len(training.images),
+    }
+    if not verify:
+        settings["data"] = [idx_sha256(images) for images, _ in splits]
+    return TrainingData(training, test, settings)
+
+
+REGISTERED = RegisteredNetwork(
+    GOOGLENET,
+    init_weights,
+    sample_images,
+    samples="Fashion-MNIST test images",
+    classes=CLASSES,
+    makers={name: f"googlenet_{name}:GoogLeNet" for name in ("torch", "tf", "mx")},
+    trees=(PROJECT, TORCH_SOURCE, TORCH_NOTE, GLUON_SOURCE),
+    table=PAPER,
+    published=published_training,
+    load_data=_load_data,
+)

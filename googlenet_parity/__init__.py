@@ -1,1 +1,0 @@
-"""The comparer: does a backend compute the same GoogLeNet as the NumPy reference, and if not, where?"""

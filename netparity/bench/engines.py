@@ -1,0 +1,116 @@
+"""What a benchmark sets the backends against: engines that run an exported network, and the processor itself.
+
+Each is loaded in a process of its own, like a backend. Importing this module imports none of them.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from netparity.network.contract import Array
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where an engine is found.
+
+    Attributes:
+        name: As it is called in the report.
+        target: Its ``module:attribute``.
+    """
+
+    name: str
+    target: str
+
+
+ENGINES = (Engine("onnxruntime", f"{__name__}:OnnxRuntime"), Engine("openvino", f"{__name__}:OpenVino"))
+"""The first is what ratios are to."""
+
+PROCESSOR = Engine("processor", f"{__name__}:Processor")
+
+
+class Predicting(Protocol):
+    """What an engine makes of a network; the one method of a built model that a benchmark of it needs."""
+
+    def predict(self, images: Array) -> Array:
+        """Logits (N, num_classes) of ``images`` (N, C, H, W)."""
+        ...
+
+
+class OnnxRuntime:
+    """ONNX Runtime on the CPU, as it is set up by default."""
+
+    def __init__(self) -> None:
+        import onnxruntime
+
+        self._runtime = onnxruntime
+
+    def versions(self) -> dict[str, str]:
+        """ONNX Runtime's and NumPy's versions."""
+        return {"onnxruntime": self._runtime.__version__, "numpy": np.__version__}
+
+    def open(self, path: Path) -> Predicting:
+        """A session for the network in an ONNX file."""
+        options = self._runtime.SessionOptions()
+        options.intra_op_num_threads = _threads()  # it does not read OMP_NUM_THREADS
+        session = self._runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return _Session(session, session.get_inputs()[0].name)
+
+
+@dataclass(frozen=True)
+class _Session:
+    session: Any
+    name: str
+
+    def predict(self, images: Array) -> Array:
+        (logits,) = self.session.run(None, {self.name: images})
+        return logits
+
+
+class OpenVino:
+    """OpenVINO on the CPU, in float32: by itself it takes bfloat16 where the processor has it."""
+
+    def __init__(self) -> None:
+        import openvino
+
+        self._openvino = openvino
+
+    def versions(self) -> dict[str, str]:
+        """OpenVINO's and NumPy's versions."""
+        return {"openvino": self._openvino.__version__.partition("-")[0], "numpy": np.__version__}
+
+    def open(self, path: Path) -> Predicting:
+        """The network in an ONNX file, compiled."""
+        options = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": _threads(),
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+        return _Compiled(self._openvino.Core().compile_model(str(path), "CPU", options))
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    model: Any
+
+    def predict(self, images: Array) -> Array:
+        # A copy: the engine writes its next answer where this one lies.
+        return np.array(self.model(images)[self.model.output(0)])
+
+
+class Processor:
+    """No engine: a process in which NumPy multiplies large matrices."""
+
+    def versions(self) -> dict[str, str]:
+        """NumPy's version."""
+        return {"numpy": np.__version__}
+
+
+def _threads() -> int:
+    """As many as the comparer allows this process."""
+    return int(os.environ["OMP_NUM_THREADS"])

@@ -1,0 +1,1 @@
+"""Kept numbers against today's: traces, set against each other and against the reference; matrices of versions."""

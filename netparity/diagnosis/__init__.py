@@ -1,0 +1,1 @@
+"""Why and where a backend differs. It changes no verdict."""

@@ -1,0 +1,1 @@
+"""What lies on disk: weights, traces, checkpoints, pictures, and the formats of others."""

@@ -1,0 +1,159 @@
+"""What every kind of layer can say of itself.
+
+Dimension letters, used throughout: N batch, C channels, H height, W width, O output channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from netparity.network.contract import Array
+from netparity.network.kinds.mistakes import Variant
+
+Shape = tuple[int, ...]
+Parameters = Mapping[str, Array]
+"""A layer's own arrays by their short names, ``weight`` and ``bias``."""
+
+
+class Sums(NamedTuple):
+    """Results that are sums of products.
+
+    Attributes:
+        values: The results.
+        magnitude: For each entry, the sum of the absolute values of its products: what its rounding is a share of.
+        length: The most terms in one sum, its bias counted as one.
+    """
+
+    values: Array
+    magnitude: Array
+    length: int
+
+
+class Kinks(NamedTuple):
+    """Undecided kinks of a forward pass: places where rounding may decide which way a gradient goes.
+
+    Attributes:
+        signs: ReLU inputs whose sign rounding may decide.
+        maxima: Max-pool windows in which rounding may decide which entry is the largest.
+        entries: All ReLU inputs and all windows.
+    """
+
+    signs: int = 0
+    maxima: int = 0
+    entries: int = 0
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One named step: it reads the named activations ``inputs`` and gives the activation ``name``."""
+
+    name: str
+    inputs: tuple[str, ...]
+
+    kind: ClassVar[str] = ""
+    """The kind's name in tables and messages."""
+    parameters: ClassVar[tuple[str, ...]] = ()
+    """The short names of its parameters."""
+    rank: ClassVar[int] = 4
+    """How many axes its input has, the batch included."""
+    joins: ClassVar[bool] = False
+    """Whether it only puts other layers' outputs together. Such a layer is judged against those very outputs."""
+    activated: ClassVar[bool] = False
+    """Whether a ReLU follows within the layer."""
+
+    def output_shape(self, inputs: Sequence[Shape], num_classes: int) -> Shape:
+        """The output's shape for one image, from those of the inputs: (C, H, W) or (C,)."""
+        raise NotImplementedError
+
+    def parameter_shapes(self, input_shape: Shape, output_shape: Shape) -> dict[str, Shape]:
+        """The shape of each parameter: kernels OIHW, dense (out, in)."""
+        return {}
+
+    def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
+        """The output before the ReLU: a new array, NCHW by its axes, its memory order left open."""
+        raise NotImplementedError
+
+    def activate(self, output: Array) -> Array:
+        """``output`` after the layer's ReLU, in place; unchanged for a layer without one."""
+        return output
+
+    def backward(
+        self, inputs: Sequence[Array], output: Array, cotangent: Array, parameters: Parameters
+    ) -> tuple[list[Array], dict[str, Array]]:
+        """Gradients by each input and by each parameter.
+
+        Args:
+            inputs: What the layer read.
+            output: What it gave, its ReLU included.
+            cotangent: The gradient by ``output``.
+            parameters: Its own.
+        """
+        raise NotImplementedError
+
+    def sum_length(self, input_shape: Shape) -> int:
+        """How many terms one output entry sums: its products, and the bias as one more; 0 for a layer without rounding.
+
+        Args:
+            input_shape: For one image: (C, H, W), or (C,).
+        """
+        return 0
+
+    def backward_sums(self, x: Array, before: Array, cotangent: Array, parameters: Parameters) -> dict[str, Sums]:
+        """The gradients by ``weight`` and ``bias`` (of a layer that has them) and by ``inputs``, as sums of products.
+
+        Args:
+            x: What the layer read.
+            before: What it gave, before its ReLU.
+            cotangent: The gradient by its output.
+            parameters: Its own.
+        """
+        return {}
+
+    def undecided(self, before: Array, x: Array, error: float, input_error: float, *, after_a_pool: bool) -> Kinks:
+        """How many of its kinks rounding may decide.
+
+        Args:
+            before: The output before the ReLU.
+            x: What the layer read.
+            error: How far rounding may take an entry of ``before``.
+            input_error: How far it may take an entry of ``x``.
+            after_a_pool: Whether the layer reads a max-pool.
+        """
+        return Kinks()
+
+    def right(self, x: Array, parameters: Parameters) -> Variant:
+        """The layer as it should be, from which its mistakes are made.
+
+        Args:
+            x: What it is fed, float64.
+            parameters: Its own, float64.
+        """
+        raise NotImplementedError
+
+    def mistakes(self, right: Variant, others: Mapping[str, tuple[Array, Array]]) -> Iterator[Variant]:
+        """The layer with each of the known mistakes, one at a time, the commonest first.
+
+        Args:
+            right: What :meth:`right` gave.
+            others: Kernel and bias of every layer of the network that has them, by name.
+        """
+        yield from ()
+
+    def reordered(self, branches: Sequence[Array]) -> Iterator[tuple[str, Array]]:
+        """Of a layer that joins others: their outputs joined wrongly, each in words and as an array."""
+        yield from ()
+
+    @property
+    def words(self) -> str:
+        """What it does, in a few words."""
+        return self.kind
+
+    def label(self, output_shape: Shape) -> str:
+        """What it does, in as few characters as a drawing has room for.
+
+        Args:
+            output_shape: For one image.
+        """
+        return self.kind

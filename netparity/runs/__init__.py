@@ -1,0 +1,1 @@
+"""A case, one backend's calls, and all backends side by side."""

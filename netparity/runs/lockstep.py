@@ -1,0 +1,85 @@
+"""The same few steps of training in every backend and in the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from netparity.network.contract import Batch, Hyperparameters, check_dtype
+from netparity.network.errors import OptionError
+from netparity.network.network import check_count
+from netparity.network.registered import RegisteredNetwork, default_network
+from netparity.network.settings import CaseSettings
+from netparity.network.weights import weights_like
+from netparity.runs.case import Case
+from netparity.verdict.training_truth import Steps
+
+
+@dataclass(frozen=True)
+class Lockstep:
+    """What a caller may choose.
+
+    Attributes:
+        steps: How many.
+        batch_size: Images of a step, of the network's sample images.
+        image_size: Height and width.
+        seed: Of the weights and of the batches.
+        dtype: float64 or float32.
+        scheme: The initial weights: one of the network's initialisation schemes, by default its own.
+        network: By default the one that is meant where none is named.
+    """
+
+    steps: int = 20
+    batch_size: int = 8
+    image_size: tuple[int, int] = (32, 32)
+    seed: int = 0
+    dtype: str = "float64"
+    scheme: str | None = None
+    network: RegisteredNetwork | None = None
+
+
+def make_lockstep(options: Lockstep, hyperparameters: Hyperparameters) -> Case:
+    """The steps; in float32 also the first batch, to be judged layer by layer.
+
+    Raises:
+        NetparityError: An option is out of its range.
+    """
+    dtype = check_dtype(options.dtype)
+    check_count("steps", options.steps)
+    registered = options.network or default_network()
+    batches = draw_batches(options)
+    images, labels = batches[0]
+    scheme = options.scheme or registered.scheme
+    weights = registered.init_weights(options.seed, scheme=scheme)
+    count, in_channels, height, width = images.shape
+    settings = CaseSettings(
+        seed=options.seed,
+        weights=scheme,
+        images=f"{options.steps} steps on {registered.samples}",
+        shape=(count, in_channels, height, width),
+        num_classes=weights_like(registered.network, weights)[1],
+        dtypes=(dtype,),
+        network=registered.network.name,
+        hyperparameters=hyperparameters,
+    )
+    dtypes = (dtype,) if dtype == "float32" else ()
+    steps = Steps(batches, hyperparameters, dtype)
+    return Case(registered.network, weights, images, labels, dtypes, settings, steps)
+
+
+def draw_batches(options: Lockstep) -> list[Batch]:
+    """Batches without repetition within each, drawn by the seed.
+
+    Raises:
+        OptionError: A batch is to be larger than there are images.
+    """
+    registered = options.network or default_network()
+    samples = registered.sample_count
+    check_count("batch_size", options.batch_size)
+    if options.batch_size > samples:
+        raise OptionError(f"The batch size is {options.batch_size}; a lockstep has {samples} images to choose from.")
+    images, labels = registered.sample_images(samples, image_size=options.image_size)
+    random = np.random.default_rng(options.seed)
+    drawn = [random.permutation(samples)[: options.batch_size] for _ in range(options.steps)]
+    return [(images[rows], labels[rows]) for rows in drawn]

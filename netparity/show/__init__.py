@@ -1,0 +1,1 @@
+"""Results as table, JSON, JUnit, page and plot: one writer for each."""

@@ -1,0 +1,126 @@
+"""A matrix for a person and for other programs: a table with versions down and the network across, and JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from netparity.compare.matrix import Matrix, Pair, Row
+from netparity.files.trace import ACTIVATIONS
+from netparity.show import json_file
+from netparity.show.run import STYLES
+
+
+def print_matrix(console: Console, found: Matrix) -> None:
+    """A row for each entry, a column for each stage, then who equals whom, and the verdict."""
+    table = Table(box=SIMPLE_HEAD, caption_justify="left", caption_style="dim", pad_edge=False, collapse_padding=True)
+    table.add_column("environment", overflow="fold")
+    stages = list(dict.fromkeys(_stage(name) for row in found.rows for name in row.shares))
+    for stage in stages:
+        table.add_column(stage, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for row in found.rows:
+        status = f"[{STYLES[row.status]}]{row.status}[/]"
+        table.add_row(escape(row.entry.name), *(_cell(_largest(row, stage)) for stage in stages), status)
+    table.caption = "The largest share of its rounding bound that a layer of the stage uses; above 1 fails."
+    console.print(table)
+    for row in found.rows:
+        for line in row.complaints:
+            words = f"{row.entry.name}: {line}"
+            console.print(f"[{STYLES[row.status]}]{row.status}[/] {escape(words)}", highlight=False)
+    _print_pairs(console, found)
+    status, sentence = found.verdict
+    console.print(f"[{STYLES[status]}]{status}[/]: {escape(sentence)}", highlight=False)
+
+
+def _stage(layer: str) -> str:
+    return layer.partition(".")[0]
+
+
+def _largest(row: Row, stage: str) -> float | None:
+    """The largest share of a layer in a stage; None where nothing was measured."""
+    return max((share for name, share in row.shares.items() if _stage(name) == stage), default=None)
+
+
+def _print_pairs(console: Console, found: Matrix) -> None:
+    """Who equals whom bit for bit, and where the others part."""
+    for group in found.equal:
+        if len(group) > 1:
+            console.print(f"The same, bit for bit: {escape(', '.join(group))}.", highlight=False)
+    if not (pairs := found.distinct_pairs):
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("not the same bits", overflow="fold")
+    table.add_column("first to\ndiffer", overflow="fold")
+    for heading in ("share of what\nrounding allows", "predictions\nchanged"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for pair in pairs:
+        first = pair.comparison.first_different
+        table.add_row(
+            f"{escape(pair.first)} | {escape(pair.second)}",
+            escape(first.name.removeprefix(ACTIVATIONS)) if first else "",
+            _cell(pair.comparison.largest.share),
+            str(len(pair.comparison.changed)),
+        )
+    console.print(table)
+    for pair in pairs:
+        if beyond := pair.comparison.first_beyond:
+            told = f"{pair.first} and {pair.second}: first beyond rounding, {beyond.sentence()}."
+            console.print(f"[bold red]fail[/] {escape(told)}", highlight=False)
+
+
+def _cell(share: float | None) -> str:
+    if share is None:
+        return "[dim]–[/]"
+    text = f"{share:.3f}" if share < 100 else f"{share:.1e}"
+    return text if share <= 1 else f"[bold red]{text}[/]"
+
+
+def write_json(path: Path, found: Matrix) -> None:
+    """The whole matrix.
+
+    Raises:
+        FileError: The file cannot be written.
+    """
+    document = {
+        "settings": found.settings.to_json(),
+        "status": found.status,
+        "exit_code": found.exit_code,
+        "rows": [_row(row) for row in found.rows],
+        "equal": found.equal,
+        "pairs": [_pair(pair) for pair in found.pairs],
+    }
+    json_file.write_json(path, "matrix", document)
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.entry.name,
+        "requirements": list(row.entry.requirements),
+        "backend": row.entry.target,
+        "status": row.status,
+        "error": row.error,
+        "complaints": list(row.complaints),
+        "python": row.environment.version if row.environment else None,
+        "packages": dict(row.environment.packages) if row.environment else {},
+        "layers": row.shares,
+    }
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    found = pair.comparison
+    first, beyond, largest = found.first_different, found.first_beyond, found.largest
+    return {
+        "first": pair.first,
+        "second": pair.second,
+        "identical": found.identical,
+        "first_different": first and first.name,
+        "first_beyond": beyond and beyond.name,
+        "largest_share": largest.share,
+        "changed_predictions": len(found.changed),
+    }

@@ -1,0 +1,1 @@
+"""Processor, memory, threads, streams. NumPy at most is imported here."""

@@ -1,0 +1,1 @@
+"""Whether a backend computes the same: pure functions from arrays to findings."""
