@@ -1,7 +1,7 @@
 """MXNet's side of the contract in :mod:`netparity.network.contract`.
 
-What stands under a layer's name is what the model's own block of that name gave: forward hooks record it in one real
-forward pass. Nothing here repeats what the model does, so a fault in the model shows in the numbers.
+What stands under a layer's name is what the model's own block of that name gave in one real forward pass: nothing here
+repeats what the model does, so a fault in the model shows in the numbers.
 
 MXNet computes in threads of its own and reports an error when a result is read; every method here reads its results
 before it returns. How many threads one operator gets is settled when MXNet is loaded (half the processors, or what the
@@ -11,9 +11,9 @@ environment says in ``OMP_NUM_THREADS`` or ``MXNET_OMP_MAX_THREADS``) and cannot
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
-from functools import cached_property
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property, partial
 from operator import attrgetter
 from typing import Any
 
@@ -23,25 +23,12 @@ from mxnet import autograd, gluon
 
 from googlenet_mx.model import GoogLeNet
 from googlenet_mx.training import Training
-from googlenet_mx.ways import training_ways, ways
+from googlenet_mx.ways import Ways
 from googlenet_mx.weights import as_ndarray, export_weights, import_weights, named_parameters
 from googlenet_np.architecture import GOOGLENET
-from googlenet_np.weights import check_state, check_weights, weights_like
-from netparity.network.contract import (
-    Array,
-    Batch,
-    DType,
-    Forward,
-    Gradients,
-    Hyperparameters,
-    LayerGradients,
-    Listener,
-    OptimizerState,
-    Steps,
-    check_dtype,
-)
-from netparity.network.errors import ImagesError, OptionError
-from netparity.network.images import check_images, check_labels, checked_batches
+from googlenet_np.backend import TrainedModel, check_cotangent, checked_sizes, parameters_in
+from netparity.network.contract import Array, DType, Gradients, Hyperparameters, LayerGradients
+from netparity.network.errors import OptionError
 from netparity.network.kinds import GlobalAvgPool2d
 
 
@@ -61,12 +48,6 @@ class Backend:
         """Meets the other workers of the key-value store that MXNet's own ``DMLC_…`` variables describe.
 
         Where they say that this process is the store's server or scheduler, it has become that when MXNet was imported.
-
-        Returns:
-            This process's rank and the number of workers; (0, 1) for one that was started alone.
-
-        Raises:
-            OptionError: This MXNet has no distributed store, or it cannot be made.
         """
         if "DMLC_ROLE" not in os.environ or os.environ.get("DMLC_NUM_WORKER") == "1":
             return 0, 1
@@ -79,22 +60,14 @@ class Backend:
         return self._kvstore.rank, self._kvstore.num_workers
 
     def build(self, weights: Mapping[str, Array], dtype: DType) -> MXNetModel:
-        """A ``GoogLeNet`` of ``dtype`` with these weights; channels and classes follow from their shapes.
-
-        Raises:
-            OptionError: ``dtype`` is neither ``"float32"`` nor ``"float64"``.
-            WeightsError: The set is not canonical, or is float64 for a float32 model.
-        """
-        check_dtype(dtype)
-        check_weights(weights)
-        in_channels, num_classes = weights_like(weights)
+        in_channels, num_classes = checked_sizes(weights, dtype)
         model = GoogLeNet(num_classes, in_channels)
         model.cast(dtype)
         import_weights(model, weights)
         return MXNetModel(model, self._kvstore)
 
 
-class MXNetModel:
+class MXNetModel(Ways, TrainedModel):
     """A ``GoogLeNet`` behind :class:`netparity.network.contract.BuiltModel`, where the methods are described.
 
     Args:
@@ -104,88 +77,53 @@ class MXNetModel:
     """
 
     def __init__(self, model: GoogLeNet, kvstore: Any = None) -> None:
+        super().__init__(model.b1.conv.weight.shape[1], model.fc.weight.shape[0], np.dtype(model.fc.weight.dtype).name)
         self._model = model
         self._kvstore = kvstore
-        self._training: Training | None = None
-        self._dtype = np.dtype(model.fc.weight.dtype)
 
     def activations(self, images: Array) -> dict[str, Array]:
         outputs: dict[str, Any] = {}
-        with ExitStack() as hooks:
-            for name in GOOGLENET.names:
-                hooks.enter_context(self._block(name).register_forward_hook(_recorder(outputs, name)))
+
+        def record(name: str, _block: gluon.Block, _inputs: Any, output: Any) -> None:
+            outputs[name] = output
+
+        hooks = [self._block(name).register_forward_hook(partial(record, name)) for name in GOOGLENET.names]
+        try:
             self._model(self._images(images))
+        finally:
+            for hook in hooks:
+                hook.detach()
         return {name: _array(name, outputs[name]) for name in GOOGLENET.names}
 
     def layer(self, name: str, inputs: Array) -> Array:
         return _array(name, self._block(name)(self._tensor(inputs)))
 
     def gradients(self, images: Array, labels: Array) -> Gradients:
-        parameters = named_parameters(self._model)
-        x = self._images(images)
-        check_labels(labels, len(images), parameters["fc.bias"].shape[0])
+        x = self._images(images, labels)
         x.attach_grad()
         with autograd.record():
             losses = gluon.loss.SoftmaxCrossEntropyLoss()(self._hybridized(x), as_ndarray(labels, "int32"))
             loss = losses.mean()  # Gluon's losses are one number per image
-        weights, by_x = _gradients(loss, parameters, x)
-        return Gradients(loss.asnumpy().item(), weights, by_x)
+        return Gradients(loss.asnumpy().item(), *_gradients(loss, named_parameters(self._model), x))
 
     def layer_gradients(self, name: str, inputs: Array, cotangent: Array) -> LayerGradients:
         block = self._block(name)
-        prefix = f"{name}."
-        parameters = {
-            key.removeprefix(prefix): parameter
-            for key, parameter in named_parameters(self._model).items()
-            if key.startswith(prefix)
-        }
         x = self._tensor(inputs)
         x.attach_grad()
         with autograd.record():
             y = block(x)
-        expected = _shape(name, y)
-        if np.shape(cotangent) != expected:
-            raise ImagesError(f"The cotangent of {name!r} has shape {np.shape(cotangent)}; expected {expected}.")
+        check_cotangent(name, cotangent, _shape(name, y))
+        parameters = parameters_in(name, named_parameters(self._model))
         return LayerGradients(*_gradients(y, parameters, x, self._tensor(cotangent).reshape(y.shape)))
 
     def predict(self, images: Array) -> Array:
         return _array("fc", self._hybridized(self._images(images)))
 
-    def train(
-        self,
-        batches: Iterable[Batch],
-        hyperparameters: Hyperparameters,
-        *,
-        state: OptimizerState | None = None,
-        listener: Listener | None = None,
-    ) -> OptimizerState:
-        if self._training is None or self._training.hyperparameters != hyperparameters:
-            self._training = self.training(hyperparameters)
-        classes, channels = self._model.fc.weight.shape[0], named_parameters(self._model)["b1.conv.weight"].shape[1]
-        if state is not None:
-            check_state(state, channels, classes)
-            self._training.import_state(state)
-        self._model.hybridize(static_alloc=True, static_shape=True)
-        try:
-            several = self._kvstore is not None
-            checked = checked_batches(batches, channels, classes, self._dtype, may_be_empty=several)
-            self._training.train(checked, listener)
-        finally:
-            self._model.hybridize(False)  # open to hooks again
-        return self._training.export_state()
-
     def training(self, hyperparameters: Hyperparameters) -> Training:
-        """A new training of this model."""
         return Training(self._model, hyperparameters, self._kvstore)
 
     def export_weights(self) -> dict[str, Array]:
         return export_weights(self._model)
-
-    def ways(self) -> Mapping[str, Callable[[], Forward]]:
-        return ways(self._model)
-
-    def training_ways(self, hyperparameters: Hyperparameters) -> Mapping[str, Callable[[], Steps]]:
-        return training_ways(self._model, hyperparameters)
 
     @cached_property
     def _hybridized(self) -> gluon.SymbolBlock:
@@ -197,24 +135,19 @@ class MXNetModel:
         graph.hybridize(static_alloc=True, static_shape=True)
         return graph
 
+    @contextmanager
+    def _ready_to_train(self) -> Iterator[None]:
+        self._model.hybridize(static_alloc=True, static_shape=True)
+        try:
+            yield
+        finally:
+            self._model.hybridize(False)  # open to hooks again
+
     def _block(self, name: str) -> gluon.HybridBlock:
         return attrgetter(GOOGLENET[name].name)(self._model)
 
-    def _images(self, images: Array) -> Any:
-        check_images(images, named_parameters(self._model)["b1.conv.weight"].shape[1])
-        return self._tensor(images)
-
     def _tensor(self, array: Array) -> Any:
         return as_ndarray(array, self._dtype)
-
-
-def _recorder(outputs: dict[str, Any], name: str) -> Callable[..., None]:
-    """A forward hook that keeps its block's output under ``name``."""
-
-    def hook(_block: gluon.Block, _inputs: Any, output: Any) -> None:
-        outputs[name] = output
-
-    return hook
 
 
 def _gradients(

@@ -29,8 +29,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Array]:
             (``arg:googlenet0_conv0_weight``).
 
     Returns:
-        116 contiguous arrays, kernels OIHW, dense (out, in), under canonical names and in canonical order, in the
-        file's own dtypes, bit for bit.
+        The canonical weights set: 116 contiguous arrays in the file's own dtypes, bit for bit.
 
     Raises:
         FileError: No such file, or not a whole file of MXNet arrays.
@@ -40,37 +39,27 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Array]:
 
 
 def read_tensors(path: str | os.PathLike[str]) -> StoredTensors:
-    """Reads a ``.params`` file of any model.
-
-    Raises:
-        FileError: No such file, or not a whole file of MXNet arrays.
-        WeightsError: Its arrays have no names.
-    """
+    """Reads a ``.params`` file of any model, as :func:`load_checkpoint` does."""
     arrays = _load(path)
     if not isinstance(arrays, dict):
-        raise WeightsError(
-            f"{os.fspath(path)!r}: The file holds arrays without names; expected those of save_parameters or export."
-        )
+        expected = "expected those of save_parameters or export"
+        raise WeightsError(f"{os.fspath(path)!r}: The file holds arrays without names; {expected}.")
     tensors = {name: array.asnumpy() for name, array in arrays.items()}
     return StoredTensors(GOOGLENET, path, tensors, (PROJECT, GLUON_SOURCE, GLUON_EXPORT), _keys)
 
 
 def save_checkpoint(path: str | os.PathLike[str], weights: Mapping[str, Array]) -> None:
-    """Writes a canonical weights set as ``save_parameters`` of a ``GoogLeNet`` does, atomically.
+    """Writes a canonical weights set, float32 or float64, as ``save_parameters`` of a ``GoogLeNet`` does, atomically.
 
     ``GoogLeNet(...).load_parameters(path)`` takes it as it is, under ``npx.set_np()`` if it was saved so, else not.
-
-    Args:
-        path: Written beside, and renamed.
-        weights: Canonical names to float32 or float64 arrays, kernels OIHW, dense (out, in). Only read.
 
     Raises:
         WeightsError: The set is not canonical; nothing is written.
         FileError: The file cannot be written; what was at ``path`` stays.
     """
     check_weights(weights)
-    ordered = {name: weights[name] for name in GOOGLENET.parameter_shapes()}
-    content = _saved(path, {name: mx.nd.array(array, dtype=array.dtype) for name, array in ordered.items()})
+    names = GOOGLENET.parameter_shapes()
+    content = _saved(path, {name: mx.nd.array(weights[name], dtype=weights[name].dtype) for name in names})
     with atomic_write(path) as file:
         file.write(content)
 

@@ -19,7 +19,6 @@ class Training:
 
     Args:
         model: On the CPU, initialised. It is hybridized, and so are its children: their hooks fall silent.
-        hyperparameters: Of the optimiser and the loss.
         kvstore: A distributed key-value store, of no other training. Its processes take each step together: each has a
             part of the batch, and all have the same weights, at first those of rank 0.
     """
@@ -29,21 +28,21 @@ class Training:
         self.hyperparameters = hyperparameters
         self.model.hybridize(static_alloc=True, static_shape=True)
         self.loss = gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=False)
+        # The number that the trainer has for each parameter: its place in the list.
         self.numbers = {name: number for number, name in enumerate(named_parameters(model))}
-        """The number that the trainer has for each parameter: its place in the list."""
+        self.sums_key = len(self.numbers)  # the first number that the trainer has not taken
         self.trainer = gluon.Trainer(
             [*named_parameters(model).values()],
             mx.optimizer.SGD(
-                learning_rate=hyperparameters.lr,
-                momentum=hyperparameters.momentum,
-                wd=hyperparameters.weight_decay,
+                learning_rate=hyperparameters.lr, momentum=hyperparameters.momentum, wd=hyperparameters.weight_decay
             ),
             kvstore=kvstore,
             update_on_kvstore=False,
         )
         self.kvstore = kvstore
+        self.shared = kvstore is not None
         if kvstore is not None:
-            kvstore.init(self._sums_key, mx.nd.zeros(3))
+            kvstore.init(self.sums_key, mx.nd.zeros(3))
             # Left to its first step, the trainer asks for rank 0's weights and sends gradients under the same key at
             # once; the server may answer with the gradients.
             self._ready()
@@ -58,7 +57,7 @@ class Training:
             with autograd.record():
                 logits = self.model(x)
                 # Gluon's losses are one number per image; and it has no label smoothing of its own.
-                loss = self.loss(logits, self._targets(labels, logits)).mean()
+                loss = self.loss(logits, soft_targets(labels, logits, self.hyperparameters.label_smoothing)).mean()
             if self.kvstore is None:
                 loss.backward()
             else:
@@ -71,18 +70,15 @@ class Training:
     def _joint(self, step: Step, part: int) -> Step:
         """The step of the joint batch, of one on this process's part of it, which has ``part`` images."""
         sums = mx.nd.array([step.loss * part, step.accuracy * part, part])
-        self.kvstore.push(self._sums_key, sums)
-        self.kvstore.pull(self._sums_key, out=sums)
+        self.kvstore.push(self.sums_key, sums)
+        self.kvstore.pull(self.sums_key, out=sums)
         loss, right, images = sums.asnumpy().tolist()
         return Step(loss / images, right / images, int(images))
 
     def export_state(self) -> OptimizerState:
         """Copies of the momentum arrays, which MXNet makes at the first step; empty before, and without momentum."""
-        states = self._updater.states
-        arrays = {
-            name: states[number].asnumpy() for name, number in self.numbers.items() if states.get(number) is not None
-        }
-        return OptimizerState(arrays, self._scale)
+        states = {name: self._updater.states.get(number) for name, number in self.numbers.items()}
+        return OptimizerState({name: s.asnumpy() for name, s in states.items() if s is not None}, self._scale)
 
     def import_state(self, state: OptimizerState) -> None:
         """Goes on from this state, whichever framework made it."""
@@ -94,18 +90,6 @@ class Training:
         for name, array in state.scaled(self._scale).items():
             updater.states[self.numbers[name]] = as_ndarray(array, self.model.fc.weight.dtype)
             updater.states_synced[self.numbers[name]] = True
-
-    def _targets(self, labels: Array, logits: Any) -> Any:
-        """The labels one-hot, and smoothed; in the dtype of the logits."""
-        classes = logits.shape[1]
-        one_hot = np.eye(classes, dtype=logits.dtype)[labels]
-        smoothing = self.hyperparameters.label_smoothing
-        return as_ndarray(one_hot * (1 - smoothing) + smoothing / classes, logits.dtype)
-
-    @property
-    def _sums_key(self) -> int:
-        """The first number that the trainer has not taken."""
-        return len(self.numbers)
 
     @property
     def _scale(self) -> float:
@@ -125,6 +109,13 @@ class Training:
             self.trainer._init_kvstore()
         if self.trainer._params_to_init:
             self.trainer._init_params()
+
+
+def soft_targets(labels: Array, logits: Any, smoothing: float) -> Any:
+    """The labels one-hot, and smoothed; (N, num_classes), in the dtype of the logits."""
+    classes = logits.shape[1]
+    one_hot = np.eye(classes, dtype=logits.dtype)[labels]
+    return as_ndarray(one_hot * (1 - smoothing) + smoothing / classes, logits.dtype)
 
 
 def _stand_in(batch: Batch) -> Batch:

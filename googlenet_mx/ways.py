@@ -8,34 +8,35 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import mxnet as mx
-import numpy as np
 from mxnet import autograd, gluon
 
 from googlenet_mx.model import GoogLeNet
-from googlenet_mx.training import Training
+from googlenet_mx.training import Training, soft_targets
 from googlenet_mx.weights import as_ndarray, export_weights, import_weights
 from googlenet_np.weights import weights_like
 from netparity.network.contract import Array, Batch, Forward, Hyperparameters, Step, Steps
 
 
-def ways(model: GoogLeNet) -> Mapping[str, Callable[[], Forward]]:
-    """Makers of the ways to the logits, by name."""
-    return {
-        "eager": lambda: _forward(model),
-        "hybridized": lambda: _forward(_hybridized(_copy(model))),
-    }
-
-
-def training_ways(model: GoogLeNet, hyperparameters: Hyperparameters) -> Mapping[str, Callable[[], Steps]]:
-    """Makers of the ways to train a copy of ``model``, by name.
+class Ways:
+    """:class:`netparity.network.contract.BenchmarkedModel`, whose ways train copies of the model.
 
     ``train`` is the contract's, which may return while the last step's update is still under way: here it waits.
     """
-    return {
-        "train": lambda: _train(Training(_copy(model), hyperparameters)),
-        "eager": lambda: _steps(_copy(model), hyperparameters),
-        "hybridized": lambda: _steps(_hybridized(_copy(model)), hyperparameters),
-    }
+
+    _model: GoogLeNet
+
+    def ways(self) -> Mapping[str, Callable[[], Forward]]:
+        return {
+            "eager": lambda: _forward(self._model),
+            "hybridized": lambda: _forward(_hybridized(_copy(self._model))),
+        }
+
+    def training_ways(self, hyperparameters: Hyperparameters) -> Mapping[str, Callable[[], Steps]]:
+        return {
+            "train": lambda: _train(Training(_copy(self._model), hyperparameters)),
+            "eager": lambda: _steps(_copy(self._model), hyperparameters),
+            "hybridized": lambda: _steps(_hybridized(_copy(self._model)), hyperparameters),
+        }
 
 
 def _copy(model: GoogLeNet) -> GoogLeNet:
@@ -73,16 +74,8 @@ def _train(training: Training) -> Steps:
 
 def _steps(model: GoogLeNet, hyperparameters: Hyperparameters) -> Steps:
     """Gluon's loop as its own guides have it: a loss for each image, and a step that divides by their number."""
-    trainer = gluon.Trainer(
-        model.collect_params(),
-        "sgd",
-        {
-            "learning_rate": hyperparameters.lr,
-            "momentum": hyperparameters.momentum,
-            "wd": hyperparameters.weight_decay,
-        },
-    )
-    smoothing = hyperparameters.label_smoothing
+    options = {"learning_rate": hyperparameters.lr, "momentum": hyperparameters.momentum}
+    trainer = gluon.Trainer(model.collect_params(), "sgd", {**options, "wd": hyperparameters.weight_decay})
     loss_of = gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=False)
 
     def steps(batches: Sequence[Batch]) -> list[float]:
@@ -90,9 +83,7 @@ def _steps(model: GoogLeNet, hyperparameters: Hyperparameters) -> Steps:
         for images, labels in batches:
             with autograd.record():
                 logits = model(as_ndarray(images, images.dtype))
-                one_hot = np.eye(logits.shape[1], dtype=images.dtype)[labels]
-                targets = as_ndarray(one_hot * (1 - smoothing) + smoothing / logits.shape[1], images.dtype)
-                loss = loss_of(logits, targets)
+                loss = loss_of(logits, soft_targets(labels, logits, hyperparameters.label_smoothing))
             loss.backward()
             trainer.step(len(images))
             losses.append(loss)

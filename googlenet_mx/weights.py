@@ -1,8 +1,4 @@
-"""Weights between a Gluon model and the canonical NumPy set.
-
-Gluon's own layouts are the canonical ones (kernels OIHW, dense (out, in)), and the blocks of ``GoogLeNet`` bear the
-canonical names, so nothing is renamed or transposed here.
-"""
+"""Weights between a Gluon model and the canonical NumPy set, whose layouts and names are the model's own."""
 
 from __future__ import annotations
 
@@ -26,13 +22,10 @@ from netparity.network.weights import check_precision
 
 
 def export_weights(model: GoogLeNet) -> dict[str, Array]:
-    """The weights of a ``GoogLeNet`` as NumPy arrays: kernels OIHW, dense (out, in).
+    """The canonical weights set of a model: 116 contiguous copies in the model's dtype.
 
     Args:
         model: An initialised model, on any context, hybridized or not. Of several contexts, the first is read.
-
-    Returns:
-        116 contiguous copies under canonical names, in canonical order, in the model's dtype.
 
     Raises:
         WeightsError: The model is no ``GoogLeNet``, is not initialised, or does not know its input channels yet.
@@ -76,11 +69,7 @@ def import_weights(model: GoogLeNet, weights: Mapping[str, Array]) -> None:
 
 
 def named_parameters(model: GoogLeNet) -> dict[str, Parameter]:
-    """The model's parameters themselves, under canonical names and in canonical order.
-
-    Raises:
-        WeightsError: The model is no ``GoogLeNet``.
-    """
+    """The model's parameters themselves, under canonical names and in canonical order."""
     try:
         return {name: attrgetter(name)(model) for name in GOOGLENET.parameter_shapes()}
     except AttributeError as error:

@@ -1,15 +1,23 @@
 """The network as data: every layer of GoogLeNet, in canonical order, with its numbers.
 
-The channel numbers follow the source document (Dive into Deep Learning, "Networks with Parallel
-Concatenations"), which follows Table 1 of Szegedy et al., *Going Deeper with Convolutions*, arXiv 1409.4842.
-They stand here and once more in each framework's ``model.py``, on purpose: were there one shared table,
-a slip in it would be invisible to every comparison. ``parity_tests`` holds the four against each other.
+The channel numbers follow the source document (Dive into Deep Learning, "Networks with Parallel Concatenations"), which
+follows Table 1 of Szegedy et al., *Going Deeper with Convolutions*, arXiv 1409.4842. They stand once more in each
+framework's ``model.py``, on purpose: a slip in one shared table would be invisible to every comparison.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
+from typing import Concatenate, ParamSpec, TypeVar
+
 from netparity.network.kinds import Concat, Conv2d, Dense, GlobalAvgPool2d, Layer, MaxPool2d
-from netparity.network.network import IMAGES, LayerRow, Network
+from netparity.network.network import IMAGES, Network
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def _inception(name: str, before: str, c1: int, c2: tuple[int, int], c3: tuple[int, int], c4: int) -> tuple[Layer, ...]:
@@ -54,16 +62,17 @@ GOOGLENET = Network(
 )
 """GoogLeNet as the source document defines it: no auxiliary heads, no dropout, no local response normalisation."""
 
+layer_table = GOOGLENET.table
 
-def layer_table(in_channels: int = 1, num_classes: int = 10, image_size: tuple[int, int] = (96, 96)) -> list[LayerRow]:
-    """Shapes, parameters and multiply-adds of every layer of GoogLeNet, in canonical order.
 
-    Args:
-        in_channels: Channels of the images.
-        num_classes: Logits.
-        image_size: Height and width in pixels; every size from 1×1 up is legal.
+def on_googlenet(function: Callable[Concatenate[Network, P], T]) -> Callable[P, T]:
+    """A function of the engine without its first argument, the network, which is GoogLeNet."""
 
-    Raises:
-        OptionError: A count or a size is not a whole number of 1 or more.
-    """
-    return GOOGLENET.table(in_channels, num_classes, image_size)
+    @wraps(function)
+    def bound(*args: P.args, **kwargs: P.kwargs) -> T:
+        return function(GOOGLENET, *args, **kwargs)
+
+    whole = signature(function)
+    bound.__signature__ = whole.replace(parameters=list(whole.parameters.values())[1:])  # type: ignore[attr-defined]
+    bound.__doc__ = re.sub(" +network: .*\n", "", function.__doc__ or "")
+    return bound

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
@@ -17,16 +17,14 @@ from netparity.network.errors import ImagesError, OptionError
 from netparity.network.images import check_labels
 from netparity.network.network import check_count, check_image_size
 
-AHEAD = 2
-"""Batches that are prepared before they are asked for."""
+AHEAD = 2  # batches that are prepared before they are asked for
 
 
 class Batches:
     """Grey images and their labels, epoch by epoch, prepared in the background while the last batch is trained on.
 
     The order of epoch e is NumPy's permutation seeded by ``[seed, e]``, so that it needs none of the epochs before it
-    and training can go on anywhere. Batch k is entries ``k * batch_size`` and following of that order; the last batch
-    has what is left, as in the source document's loop.
+    and training can go on anywhere. The last batch has what is left, as in the source document's loop.
 
     Args:
         images: (N, h, w), uint8.
@@ -34,11 +32,10 @@ class Batches:
         batch_size: Images of a batch, over all its shards.
         image_size: Height and width that images are resized to, as :func:`~googlenet_np.sample_images` does it.
         seed: 0 or more; None keeps the images in their own order in every epoch, as is usual for a test.
-        limit: Takes only the first so many images; None, or more than there are, takes all.
+        limit: How many images to take, the first ones; None, or more than there are, takes all.
         shard: ``(rank, count)``: of each batch, only every ``count``-th image from the ``rank``-th on, so that
             ``count`` processes share the batches that one alone would have. Where a batch's length is no multiple of
-            ``count``, as the last one's may be, its shards differ by one image, and the shortest may be empty: the
-            batch's mean is then the mean of the shards' means weighted by their lengths.
+            ``count``, as the last one's may be, its shards differ by one image, and the shortest may be empty.
 
     Raises:
         ImagesError: The images or the labels do not have these shapes and dtypes, or there are none.
@@ -66,11 +63,8 @@ class Batches:
             check_count("limit", limit)
         if seed is not None:
             _check_number("seed", seed)
-        self.images = images[:limit]
-        self.labels = labels[:limit].astype(np.int64)
-        self.batch_size = batch_size
-        self.image_size = image_size
-        self.seed = seed
+        self.images, self.labels = images[:limit], labels[:limit].astype(np.int64)
+        self.batch_size, self.image_size, self.seed = batch_size, image_size, seed
         self.rank, self.count = _check_shard(shard)
 
     def __len__(self) -> int:
@@ -78,11 +72,11 @@ class Batches:
         return len(range(0, len(self.images), self.batch_size))
 
     def __iter__(self) -> Iterator[Batch]:
-        """Epoch 0: what one wants of batches in their own order."""
+        """The batches of epoch 0."""
         return self.epoch(0)
 
     def order(self, epoch: int) -> npt.NDArray[np.int64]:
-        """The numbers of the images in the order of this epoch, (N,)."""
+        """The numbers of the images in the order of one epoch, (N,)."""
         if self.seed is None:
             return np.arange(len(self.images))
         return np.random.default_rng([self.seed, epoch]).permutation(len(self.images))
@@ -90,26 +84,23 @@ class Batches:
     def epoch(self, epoch: int, *, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch, counted from 0, from batch ``start`` on.
 
-        A batch is images (N, 1, H, W), float32 in [0, 1], contiguous, and labels (N,), int64: new arrays each time. An
-        error while a batch is prepared is raised where the batch would come. When the iterator ends, fails or is
-        closed, its thread has ended.
+        A batch is images (N, 1, H, W), float32 in [0, 1], contiguous, and labels (N,), int64: new arrays each time.
+        When the iterator ends, fails or is closed, its thread has ended.
         """
         _check_number("epoch", epoch)
         _check_number("start", start)
-        order = self.order(epoch)
-        size = self.batch_size
+        order, size = self.order(epoch), self.batch_size
         joint = (order[first : first + size] for first in range(start * size, len(order), size))
         return self._prefetched(rows[self.rank :: self.count] for rows in joint)
 
     def _prefetched(self, parts: Iterator[npt.NDArray[np.int64]]) -> Iterator[Batch]:
         background = ThreadPoolExecutor(1, "batches")
         try:
-            coming: deque[Future[Batch]] = deque(
-                background.submit(self._prepare, rows) for rows in islice(parts, AHEAD)
-            )
+            batches = (background.submit(self._prepare, rows) for rows in parts)
+            coming = deque(islice(batches, AHEAD))
             while coming:
                 batch = coming.popleft().result()
-                coming.extend(background.submit(self._prepare, rows) for rows in islice(parts, 1))
+                coming.extend(islice(batches, 1))
                 yield batch
         finally:
             background.shutdown(cancel_futures=True)

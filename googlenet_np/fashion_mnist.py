@@ -7,6 +7,7 @@ arXiv 1708.07747; MIT licence, Zalando SE. Four IDX files, found on this machine
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,27 +20,13 @@ from netparity.network.errors import DataError, FileError, ImagesError, OptionEr
 from netparity.network.images import check_labels
 from netparity.system.progress import ProgressListener
 
-CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 """What the labels 0 … 9 mean."""
 
 VARIABLE = "GOOGLENET_DATA"
-DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package ``dataset-fashion-mnist`` puts the files."""
+DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
+# The official location (https://github.com/zalandoresearch/fashion-mnist, "Get the Data"); it has no https.
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
-"""The official location (https://github.com/zalandoresearch/fashion-mnist, "Get the Data"); it has no https."""
-
-SIDE = 28
 SPLITS = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
@@ -93,7 +80,7 @@ def load_fashion_mnist(
         raise OptionError(f"The split is {split!r}; expected {' or '.join(map(repr, SPLITS))}.")
     found = find_fashion_mnist(folder, download=download, progress=progress)
     images_name, labels_name = SPLITS[split]
-    images = _read(found, images_name, "images (N, 28, 28)", (SIDE, SIDE), verify)
+    images = _read(found, images_name, "images (N, 28, 28)", (28, 28), verify)
     labels = _read(found, labels_name, "labels (N,)", (), verify).astype(np.int64)
     try:
         check_labels(labels, len(images), len(CLASSES))
@@ -109,26 +96,21 @@ def find_fashion_mnist(
 
     Looked for in this order: ``folder``; the folder that ``$GOOGLENET_DATA`` names; the user's cache folder; Debian's
     ``/usr/share/datasets/fashion-mnist``. One of the first two, where it is given, must hold them. When no folder has
-    them, they are downloaded into the cache folder from the authors' own location; a file that is there is whole, and
-    a download that was interrupted goes on with the next file that is missing.
+    them, those that are missing are downloaded into the cache folder from the authors' own location.
 
     Args:
-        folder: Where the files are.
         download: Whether they may be downloaded; needs pooch (``pip install 'googlenet-parity[data]'``).
         progress: Called while a file is downloaded, with its name, the bytes that are here, and the bytes in all.
 
     Raises:
-        DataError: The folder that was named lacks some of the files, with their names; or the files are nowhere on
-            this machine and cannot be downloaded, with the ways to get them.
+        DataError: The folder that was named lacks some of the files; or they are nowhere and cannot be downloaded.
     """
     named = folder if folder is not None else os.environ.get(VARIABLE) or None
     if named is not None:
         if missing := _missing(Path(named)):
             by = "" if folder is not None else f", which ${VARIABLE} names,"
-            raise DataError(
-                f"The folder '{os.fspath(named)}'{by} holds no {', '.join(missing)}; "
-                f"expected the four files of Fashion-MNIST, each as it is or with .gz."
-            )
+            expected = "expected the four files of Fashion-MNIST, each as it is or with .gz"
+            raise DataError(f"The folder '{os.fspath(named)}'{by} holds no {', '.join(missing)}; {expected}.")
         return Path(named)
     cache = _cache_folder()
     for place in (cache, DEBIAN_FOLDER):
@@ -141,20 +123,16 @@ def find_fashion_mnist(
 
 
 def _missing(folder: Path) -> list[str]:
-    return [name for name in UNPACKED_SHA256 if not _exists(_file(folder, name))]
+    return [name for name in UNPACKED_SHA256 if _file(folder, name) is None]
 
 
-def _file(folder: Path, name: str) -> Path:
-    """The unpacked file where there is one, for it is read faster."""
-    plain = folder / name
-    return plain if _exists(plain) else folder / f"{name}.gz"
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a folder that may not be searched, a name that is too long
-        return False
+def _file(folder: Path, name: str) -> Path | None:
+    """The unpacked file where there is one, for it is read faster; else the archive, if there is one."""
+    for path in (folder / name, folder / f"{name}.gz"):
+        with suppress(OSError):  # a folder that may not be searched, a name that is too long
+            if path.exists():
+                return path
+    return None
 
 
 def _cache_folder() -> Path:
@@ -165,15 +143,13 @@ def _cache_folder() -> Path:
 
 
 def _read(folder: Path, name: str, what: str, item_shape: tuple[int, ...], verify: bool) -> npt.NDArray[np.uint8]:
-    path = _file(folder, name)
+    path = _file(folder, name) or folder / name
     array = read_idx(path)
     if array.shape[1:] != item_shape:
         raise FileError(f"'{path}' holds an array of shape {array.shape}; expected {what}.")
     if verify and (actual := idx_sha256(array)) != UNPACKED_SHA256[name]:
-        raise FileError(
-            f"'{path}' is not the file of Fashion-MNIST: unpacked, its SHA-256 is {actual}; "
-            f"expected {UNPACKED_SHA256[name]}."
-        )
+        wrong = f"'{path}' is not the file of Fashion-MNIST: unpacked, its SHA-256 is {actual}"
+        raise FileError(f"{wrong}; expected {UNPACKED_SHA256[name]}.")
     return array
 
 
@@ -186,10 +162,7 @@ def _nowhere(reason: str) -> DataError:
 
 
 def _download(folder: Path, progress: ProgressListener | None) -> None:
-    """Downloads the archives that ``folder`` lacks, one after the other.
-
-    Pooch writes each into a temporary file beside its place, compares the hash, and only then renames it.
-    """
+    """Downloads what ``folder`` lacks: pooch writes a file beside its place, and renames it if its hash is right."""
     try:
         import pooch
     except ImportError:
@@ -229,7 +202,6 @@ class _Bar:
         self.progress(self.name, min(self.done, self.total), self.total, "downloading")
 
     def reset(self) -> None:
-        pass  # comes before the last update, which completes the bar
+        """Does nothing: it comes before the last update, which completes the bar."""
 
-    def close(self) -> None:
-        pass
+    close = reset

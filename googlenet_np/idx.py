@@ -24,10 +24,8 @@ from netparity.network.errors import FileError
 
 MAGIC = b"\0\0\x08"
 GZIP_MAGIC = b"\x1f\x8b"
-MOST_AXES = 32
-"""As many as NumPy 1 takes."""
-MOST_BYTES = 2**30
-"""Nothing of this kind is larger; the largest, EMNIST's byclass, has half as many."""
+MOST_AXES = 32  # as many as NumPy 1 takes
+MOST_BYTES = 2**30  # the largest file of this kind, EMNIST's byclass, has half as many
 PIECE = 2**20
 
 
@@ -36,11 +34,8 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
 
     Memory is taken for what the file holds, not for what its header claims, and never for more than 1 GiB.
 
-    Args:
-        path: The file.
-
     Returns:
-        A new array, uint8, in the shape that the header names; no axis is empty.
+        A new array, in the shape that the header names; no axis is empty.
 
     Raises:
         FileError: The file cannot be read, is not IDX, is damaged, or is shorter or longer than its header says.
@@ -49,9 +44,8 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
     with _unpacked(path) as file:
         magic = file.read(4)
         if len(magic) == 4 and not magic.startswith(MAGIC):
-            raise FileError(
-                f"'{path}' is no IDX file of unsigned bytes: it begins with {magic.hex(' ')}, not 00 00 08."
-            )
+            begins = f"it begins with {magic.hex(' ')}, not 00 00 08"
+            raise FileError(f"'{path}' is no IDX file of unsigned bytes: {begins}.")
         axes = magic[-1] if len(magic) == 4 else 0
         header = file.read(4 * axes)
         if len(magic) < 4 or len(header) < 4 * axes:
@@ -64,9 +58,8 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
             raise FileError(f"'{path}' claims the shape {shape}, {size} bytes; expected 1 to {MOST_BYTES}.")
         content = _read(file, size + 1)
         if len(content) < size:
-            raise FileError(
-                f"'{path}' is truncated: its shape {shape} needs {size} bytes, and {len(content)} are there."
-            )
+            needs = f"its shape {shape} needs {size} bytes, and {len(content)} are there"
+            raise FileError(f"'{path}' is truncated: {needs}.")
         if len(content) > size:
             raise FileError(f"'{path}' goes on after the {size} bytes of its shape {shape}.")
     return np.frombuffer(content, np.uint8).reshape(shape)

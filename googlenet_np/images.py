@@ -17,10 +17,8 @@ from netparity.network.network import check_count, check_image_size
 
 SAMPLE_SHEET_FILE = Path(__file__).parent / "data" / "fashion_mnist_16.png"
 SAMPLE_LABELS_FILE = SAMPLE_SHEET_FILE.with_suffix(".json")
-SHEET_SIDE = 4
-"""The sheet has 4 x 4 tiles, in row-major order."""
-TILE_SIDE = 28
-"""A tile has 28 x 28 pixels."""
+SHEET_SIDE = 4  # tiles, in row-major order
+TILE_SIDE = 28  # pixels
 
 
 def sample_images(
@@ -28,14 +26,8 @@ def sample_images(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """Real images and their labels: the samples, resized by Pillow's bilinear filter, then divided by 255.
 
-    Image i is sample i modulo 16. From the seventeenth on, each round of sixteen is rolled one pixel further to the
-    right, so that a batch does not repeat itself. Channel c of image i is sample (i + c) modulo 16: the channels
-    differ, so that a swapped channel order shows.
-
-    Args:
-        batch_size: How many images.
-        image_size: Height and width in pixels.
-        in_channels: Channels of each image.
+    Channel c of image i is sample (i + c) modulo 16, so that a swapped channel order shows. From the seventeenth on,
+    each round of sixteen is rolled one pixel further to the right, so that a batch does not repeat itself.
 
     Returns:
         Images (N, C, H, W), float32 in [0, 1], and labels (N,), int64 in 0 … 9: the class of the first channel.
@@ -62,7 +54,6 @@ def prepare_images(images: npt.NDArray[np.uint8], image_size: tuple[int, int]) -
 
     Args:
         images: (N, h, w), uint8; N may be 0.
-        image_size: The new height and width.
 
     Returns:
         (N, 1, H, W), float32 in [0, 1], contiguous.

@@ -10,46 +10,43 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from googlenet_np.architecture import GOOGLENET
-from netparity.network.kinds import Concat, Conv2d, Layer
 from netparity.network.module_tree import ModuleTree
 
+CONVOLUTIONS = [layer.name for layer in GOOGLENET.weighted if layer.name != "fc"]
+BLOCKS = {
+    block.name: [layer.name for layer in GOOGLENET.members(block.name) if layer.parameters]
+    for block in GOOGLENET
+    if block.joins
+}
+"""The names of each block's convolutions."""
 
-def _stages() -> dict[str, list[Layer]]:
-    """The layers that are a stage's own children, in order: blocks as such, and none of the layers inside them."""
-    stages: dict[str, list[Layer]] = {}
-    for layer in GOOGLENET:
-        stage, *rest = layer.name.split(".")
-        if len(rest) == 1:
-            stages.setdefault(stage, []).append(layer)
-    return stages
+STAGES = {
+    stage: [layer.name for layer in GOOGLENET if layer.name.startswith(f"{stage}.") and layer.name.count(".") == 1]
+    for stage in ("b1", "b2", "b3", "b4", "b5")
+}
+"""The names of each stage's own children: its convolutions, blocks and pools."""
 
 
-def _in_block(block: Layer) -> list[Conv2d]:
-    return [layer for layer in GOOGLENET.weighted if isinstance(layer, Conv2d) and layer.name.startswith(block.name)]
-
-
-def _branch(layer: Layer) -> str:
+def _branch(name: str) -> str:
     """``p1_1`` … ``p4_2``."""
-    return layer.name.rpartition(".")[2]
+    return name.rpartition(".")[2]
 
 
-def _sequential(branch: Callable[[Layer], str] = _branch, *, relu_is_a_layer: bool) -> dict[str, str]:
+def _sequential(branch: Callable[[str], str] = _branch, *, relu_is_a_layer: bool) -> dict[str, str]:
     """Layer to path where every stage is a ``Sequential`` whose children are numbers; ``fc`` comes after the last."""
     paths = {}
-    stages = _stages()
-    for number, children in enumerate(stages.values()):
+    for number, children in enumerate(STAGES.values()):
         child = 0
-        for layer in children:
-            if isinstance(layer, Conv2d):
-                paths[layer.name] = f"{number}.{child}"
+        for name in children:
+            if name in CONVOLUTIONS:
+                paths[name] = f"{number}.{child}"
                 child += relu_is_a_layer
-            elif isinstance(layer, Concat):
-                paths |= {inner.name: f"{number}.{child}.{branch(inner)}" for inner in _in_block(layer)}
+            paths |= {inner: f"{number}.{child}.{branch(inner)}" for inner in BLOCKS.get(name, ())}
             child += 1
-    return paths | {"fc": str(len(stages))}
+    return paths | {"fc": str(len(STAGES))}
 
 
-def _keras_counted(stage: str, conv: str, branch: Callable[[Layer], str] | None = None) -> dict[str, str]:
+def _keras_counted(stage: str, conv: str, branch: Callable[[str], str] | None = None) -> dict[str, str]:
     """Layer to path where Keras counts classes among siblings: ``sequential_2.inception_1.conv2d_3``.
 
     Args:
@@ -58,65 +55,50 @@ def _keras_counted(stage: str, conv: str, branch: Callable[[Layer], str] | None 
         branch: What it calls a layer in a block; None counts those too.
     """
     paths: dict[str, str] = {}
-    for number, children in enumerate(_stages().values()):
-        own = [layer for layer in children if isinstance(layer, Conv2d)]
-        paths |= {layer.name: f"{_counted(stage, number)}.{_counted(conv, i)}" for i, layer in enumerate(own)}
-        for i, block in enumerate(layer for layer in children if isinstance(layer, Concat)):
-            for j, layer in enumerate(_in_block(block)):
-                name = branch(layer) if branch else _counted("conv2d", j)
-                paths[layer.name] = f"{_counted(stage, number)}.{_counted('inception', i)}.{name}"
+    for number, children in enumerate(STAGES.values()):
+        parent = _counted(stage, number)
+        own = [name for name in children if name in CONVOLUTIONS]
+        paths |= {name: f"{parent}.{_counted(conv, i)}" for i, name in enumerate(own)}
+        for i, block in enumerate(name for name in children if name in BLOCKS):
+            for j, name in enumerate(BLOCKS[block]):
+                last = branch(name) if branch else _counted("conv2d", j)
+                paths[name] = f"{parent}.{_counted('inception', i)}.{last}"
     return paths | {"fc": "dense"}
-
-
-def _keras_numbered() -> dict[str, str]:
-    """Layer to class and number, where those of a class are numbered through the whole network in canonical order."""
-    convolutions = [layer for layer in GOOGLENET.weighted if isinstance(layer, Conv2d)]
-    return {layer.name: f"conv2d_{i}" for i, layer in enumerate(convolutions)} | {"fc": "dense_0"}
-
-
-def _keras_3_project() -> dict[str, str]:
-    """Layer to path of ``googlenet_tf`` in Keras 3: attributes, but for the blocks' layers, which it counts."""
-    paths = _project()
-    for block in GOOGLENET:
-        if isinstance(block, Concat):
-            paths |= {layer.name: f"{block.name}.{_counted('conv2d', i)}" for i, layer in enumerate(_in_block(block))}
-    return paths
-
-
-def _gluon_export() -> dict[str, str]:
-    """Layer to path as Gluon's ``export`` writes it: class and count within the enclosing name scope."""
-    own = [layer for children in _stages().values() for layer in children if isinstance(layer, Conv2d)]
-    paths = {layer.name: f"conv{i}" for i, layer in enumerate(own)}
-    blocks = [layer for layer in GOOGLENET if isinstance(layer, Concat)]
-    for i, block in enumerate(blocks):
-        paths |= {layer.name: f"inception{i}_conv{j}" for j, layer in enumerate(_in_block(block))}
-    return paths | {"fc": "dense0"}
 
 
 def _counted(name: str, number: int) -> str:
     return f"{name}_{number}" if number else name
 
 
-def _project() -> dict[str, str]:
-    return {layer.name: layer.name for layer in GOOGLENET.weighted}
+OWN_PATHS = {layer.name: layer.name for layer in GOOGLENET.weighted}
+# Attributes, but for the blocks' layers, which Keras 3 counts.
+KERAS_3_PATHS = OWN_PATHS | {
+    name: f"{block}.{_counted('conv2d', i)}" for block, names in BLOCKS.items() for i, name in enumerate(names)
+}
+KERAS_NUMBERS = {name: f"conv2d_{i}" for i, name in enumerate(CONVOLUTIONS)} | {"fc": "dense_0"}
+# Class and count within the enclosing name scope.
+GLUON_PATHS = {
+    **{name: f"conv{i}" for i, name in enumerate(("b1.conv", "b2.conv1", "b2.conv2"))},
+    **{name: f"inception{i}_conv{j}" for i, names in enumerate(BLOCKS.values()) for j, name in enumerate(names)},
+    "fc": "dense0",
+}
 
-
-PROJECT = ModuleTree("this project's tree", _project())
+PROJECT = ModuleTree("this project's tree", OWN_PATHS)
 TORCH_SOURCE = ModuleTree("the source document's PyTorch tree", _sequential(relu_is_a_layer=True))
 TORCH_NOTE = ModuleTree(
-    "the study note's PyTorch tree", _sequential(lambda layer: "b" + _branch(layer)[1:], relu_is_a_layer=True)
+    "the study note's PyTorch tree", _sequential(lambda name: "b" + _branch(name)[1:], relu_is_a_layer=True)
 )
 GLUON_SOURCE = ModuleTree("the source document's MXNet tree", _sequential(relu_is_a_layer=False))
-GLUON_EXPORT = ModuleTree("this project's tree as Gluon exports it", _gluon_export(), separator="_")
+GLUON_EXPORT = ModuleTree("this project's tree as Gluon exports it", GLUON_PATHS, separator="_")
 KERAS = (
-    ModuleTree("this project's tree as Keras 3 writes it", _keras_3_project()),
+    ModuleTree("this project's tree as Keras 3 writes it", KERAS_3_PATHS),
     ModuleTree("this project's tree as Keras 2 writes it", _keras_counted("stage", "symmetric_conv2d", _branch)),
     ModuleTree("this project's padding='same' as Keras 2 writes it", _keras_counted("stage", "conv2d", _branch)),
     ModuleTree("the source document's TensorFlow tree as Keras 3 writes it", _keras_counted("sequential", "conv2d")),
     ModuleTree(
         "the source document's TensorFlow tree as Keras 2 writes it", _keras_counted("sequential", "conv2d", _branch)
     ),
-    ModuleTree("the source document's TensorFlow layers as Keras 2 numbers them in .h5", _keras_numbered()),
+    ModuleTree("the source document's TensorFlow layers as Keras 2 numbers them in .h5", KERAS_NUMBERS),
 )
 """In ``.weights.h5``, without the containers (``layers``, ``row``) that stand between the names; the last one in
 Keras 2's ``.h5``, its numbers counted from 0."""

@@ -42,8 +42,8 @@ PAPER = PublishedTable(
 )
 """Table 1 of Szegedy et al., *Going Deeper with Convolutions*, arXiv 1409.4842, for 3×224×224 and 1000 classes."""
 
+# The source document's results, with lr 0.1, batches of 128 images of 96×96, and 10 epochs.
 TRAINING = PublishedTraining("published, PyTorch", (0.25, 0.26), (0.900, 0.905), (0.886, 0.887), 10)
-"""With lr 0.1, batches of 128 images of 96×96, and 10 epochs: the source document's results."""
 
 SETTINGS = {"batch_size": 128, "image_size": [96, 96], "limit": 60000, "init": "xavier_uniform"}
 HYPERPARAMETERS = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0, "label_smoothing": 0.0}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from googlenet_np.on_googlenet import on_googlenet
+from googlenet_np.architecture import on_googlenet
 from netparity.network import reference
 
 forward = on_googlenet(reference.forward)

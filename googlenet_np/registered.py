@@ -16,31 +16,18 @@ from googlenet_np.weights import init_weights
 from netparity.network.registered import RegisteredNetwork, TrainingData
 from netparity.system.progress import ProgressListener
 
-TEST_BATCH = 256
-"""Images at a time, when no gradient is wanted."""
+TEST_BATCH = 256  # images at a time, when no gradient is wanted
 
 
 def _load_data(
-    folder: Path | None,
-    *,
-    verify: bool,
-    batch_size: int,
-    image_size: tuple[int, int],
-    seed: int,
-    limit: int | None,
-    shard: tuple[int, int],
-    progress: ProgressListener | None = None,
+    folder: Path | None, *, verify: bool, progress: ProgressListener | None = None, **options: Any
 ) -> TrainingData:
-    """Fashion-MNIST."""
+    """Fashion-MNIST, in batches with these options of :class:`~googlenet_np.Batches`."""
     splits = [load_fashion_mnist(split, folder, verify=verify, progress=progress) for split in ("train", "test")]
-    training = Batches(*splits[0], batch_size, image_size=image_size, seed=seed, limit=limit, shard=shard)
-    test = Batches(*splits[1], TEST_BATCH, image_size=image_size, seed=None)
-    settings: dict[str, Any] = {
-        "batch_size": batch_size,
-        "image_size": list(image_size),
-        "seed": seed,
-        "limit": len(training.images),
-    }
+    training = Batches(*splits[0], **options)
+    test = Batches(*splits[1], TEST_BATCH, image_size=training.image_size, seed=None)
+    settings: dict[str, Any] = {"batch_size": training.batch_size, "image_size": list(training.image_size)}
+    settings |= {"seed": training.seed, "limit": len(training.images)}
     if not verify:
         settings["data"] = [idx_sha256(images) for images, _ in splits]
     return TrainingData(training, test, settings)

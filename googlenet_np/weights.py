@@ -1,4 +1,4 @@
-"""GoogLeNet's canonical weights: seeded initialisation, validation, and safetensors files.
+"""GoogLeNet's canonical weights: seeded initialisation, and whether weights are such a set.
 
 A weights set is a ``dict`` of 116 arrays under canonical names (``b1.conv.weight`` … ``fc.bias``), kernels OIHW,
 dense (out, in). How many image channels and classes it is for follows from the shapes of its first and last layer.
@@ -7,13 +7,10 @@ dense (out, in). How many image channels and classes it is for follows from the 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Mapping
 
 import numpy as np
 
-from googlenet_np.architecture import GOOGLENET
-from googlenet_np.on_googlenet import on_googlenet
+from googlenet_np.architecture import GOOGLENET, on_googlenet
 from netparity.network import weights as checks
 from netparity.network.contract import Array
 from netparity.network.errors import OptionError
@@ -22,13 +19,9 @@ SCHEMES = ("xavier_uniform", "pytorch", "keras", "gluon")
 
 
 def init_weights(
-    seed: int,
-    *,
-    in_channels: int = 1,
-    num_classes: int = 10,
-    scheme: str = "xavier_uniform",
+    seed: int, *, in_channels: int = 1, num_classes: int = 10, scheme: str = "xavier_uniform"
 ) -> dict[str, Array]:
-    """Seeded canonical float32 weights, the same bits on every platform.
+    """Seeded canonical float32 weights, drawn by NumPy's PCG64: the same bits on every platform.
 
     Schemes:
         ``xavier_uniform``: weights U(±√(6 / (fan_in + fan_out))) (Glorot & Bengio, AISTATS 2010, eq. 16), biases
@@ -37,12 +30,6 @@ def init_weights(
         ``pytorch``: PyTorch's default, weights and biases U(±1/√fan_in).
         ``keras``: Keras' default, Glorot uniform weights, zero biases.
         ``gluon``: Gluon's default, weights U(±0.07), zero biases.
-
-    Args:
-        seed: 0 or more; seeds NumPy's PCG64.
-        in_channels: Channels of the images.
-        num_classes: Logits.
-        scheme: One of :data:`SCHEMES`.
 
     Raises:
         OptionError: An unknown scheme, a negative seed, or a count under 1.
@@ -56,14 +43,11 @@ def init_weights(
     fan_in = fan_out = 1
     for name, shape in GOOGLENET.parameter_shapes(in_channels, num_classes).items():
         if name.endswith(".weight"):
-            receptive_field = int(np.prod(shape[2:], dtype=int))
+            receptive_field = math.prod(shape[2:])
             fan_out, fan_in = shape[0] * receptive_field, shape[1] * receptive_field
-            limit = {
-                "xavier_uniform": math.sqrt(6 / (fan_in + fan_out)),
-                "pytorch": 1 / math.sqrt(fan_in),
-                "keras": math.sqrt(6 / (fan_in + fan_out)),
-                "gluon": 0.07,
-            }[scheme]
+            glorot = math.sqrt(6 / (fan_in + fan_out))
+            limits = {"xavier_uniform": glorot, "pytorch": 1 / math.sqrt(fan_in), "keras": glorot, "gluon": 0.07}
+            limit = limits[scheme]
         else:
             limit = 1 / math.sqrt(fan_in) if scheme in ("xavier_uniform", "pytorch") else 0.0
         # Not random.uniform: a compiler may fuse its product and sum, and round once where others round twice.
@@ -74,27 +58,3 @@ def init_weights(
 weights_like = on_googlenet(checks.weights_like)
 check_weights = on_googlenet(checks.check_weights)
 check_state = on_googlenet(checks.check_state)
-
-
-def save_weights(path: str | os.PathLike[str], weights: Mapping[str, Array]) -> None:
-    """Writes a canonical weights set as safetensors, atomically: a reader sees the old file or the new one.
-
-    Raises:
-        WeightsError: The set is not canonical; nothing is written.
-        FileError: The file cannot be written; what was at ``path`` stays.
-    """
-    from netparity.files import weights as files
-
-    files.save_weights(GOOGLENET, path, weights)
-
-
-def load_weights(path: str | os.PathLike[str]) -> dict[str, Array]:
-    """Reads a canonical weights set from safetensors: 116 writable arrays, in canonical order.
-
-    Raises:
-        FileError: No such file, or not a whole safetensors file.
-        WeightsError: A safetensors file that holds no canonical weights set.
-    """
-    from netparity.files import weights as files
-
-    return files.load_weights(GOOGLENET, path)

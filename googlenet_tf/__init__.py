@@ -1,14 +1,10 @@
-"""GoogLeNet in TensorFlow: a Keras model, and its weights as NumPy arrays.
+"""GoogLeNet in TensorFlow.
 
-Usage::
-
-    from googlenet_np.weights import init_weights
-    from googlenet_tf import GoogLeNet, export_weights, import_weights
-
-    model = GoogLeNet(num_classes=10, in_channels=1)  # a tf.keras.Model: compile, fit, save
-    import_weights(model, init_weights(seed=0))
-    logits = model(images)  # N x H x W x 1 to N x 10
-    weights = export_weights(model)  # NumPy arrays, in the layouts that all frameworks here share
+>>> import tensorflow as tf
+>>> from googlenet_tf import GoogLeNet, export_weights
+>>> model = GoogLeNet(num_classes=10, in_channels=1)  # a tf.keras.Model: compile, fit, save
+>>> logits = model(tf.random.uniform((2, 96, 96, 1)))  # images N x H x W x C to logits N x num_classes
+>>> weights = export_weights(model)  # 116 NumPy arrays that googlenet_torch and googlenet_mx import as they are
 """
 
 from __future__ import annotations

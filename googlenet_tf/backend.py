@@ -6,8 +6,9 @@ What runs once runs eagerly, since tracing a ``tf.function`` through this networ
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
+from functools import cached_property, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -15,36 +16,19 @@ import numpy as np
 import tensorflow as tf
 
 from googlenet_np.architecture import GOOGLENET
-from googlenet_np.weights import check_state, check_weights, weights_like
+from googlenet_np.backend import TrainedModel, check_cotangent, checked_sizes, parameters_in
 from googlenet_tf.inference import Inference, replaced_calls
 from googlenet_tf.model import GoogLeNet
 from googlenet_tf.training import Training
-from googlenet_tf.ways import training_ways, ways
+from googlenet_tf.ways import Ways
 from googlenet_tf.weights import canonical_array, export_weights, import_weights, named_layer, named_variables
 from netparity.network import layout
-from netparity.network.contract import (
-    Array,
-    Batch,
-    DType,
-    Forward,
-    Gradients,
-    Hyperparameters,
-    LayerGradients,
-    Listener,
-    OptimizerState,
-    Steps,
-    check_dtype,
-)
-from netparity.network.errors import ImagesError, OptionError
-from netparity.network.images import check_images, check_labels, checked_batches
+from netparity.network.contract import Array, DType, Gradients, Hyperparameters, LayerGradients
+from netparity.network.errors import OptionError
 
 
 class Backend:
-    """TensorFlow, behind :class:`netparity.network.contract.Backend`.
-
-    Args:
-        padding: As :class:`~googlenet_tf.GoogLeNet` takes it. Only ``"symmetric"`` can agree with the other frameworks.
-    """
+    """TensorFlow behind :class:`netparity.network.contract.Backend`, with the ``padding`` of ``GoogLeNet``."""
 
     name = "tf"
 
@@ -59,12 +43,7 @@ class Backend:
     def join(self) -> tuple[int, int]:
         """Meets the other workers that TensorFlow's own variable ``TF_CONFIG`` lists; before TensorFlow does anything.
 
-        Returns:
-            This process's rank and the number of processes, a chief first; (0, 1) for one that was started alone.
-
-        Raises:
-            OptionError: ``TF_CONFIG`` describes no cluster of workers, Keras is older than 3, or a worker has more than
-                one device.
+        A chief is first. It takes Keras 3, and workers of one device each.
         """
         if "TF_CONFIG" not in os.environ:
             return 0, 1
@@ -83,16 +62,9 @@ class Backend:
         return rank, count
 
     def build(self, weights: Mapping[str, Array], dtype: DType) -> TFModel:
-        """A model of ``dtype`` with these canonical weights; channels and classes follow from their shapes.
-
-        Raises:
-            OptionError: ``dtype`` is not float32 or float64.
-            WeightsError: The set is not canonical, or holds float64 for a float32 model.
-        """
-        check_weights(weights)
-        in_channels, num_classes = weights_like(weights)
+        in_channels, num_classes = checked_sizes(weights, dtype)
         with self._strategy.scope() if self._strategy else nullcontext():
-            model = GoogLeNet(num_classes, None, self._padding, dtype=check_dtype(dtype))
+            model = GoogLeNet(num_classes, None, self._padding, dtype=dtype)
             for layer in GOOGLENET.weighted:  # random weights, which the given ones replace at once, would take longer
                 named_layer(model, layer.name).kernel_initializer = tf.keras.initializers.Zeros()
             model.build((None, None, None, in_channels))
@@ -107,7 +79,7 @@ class SamePadding(Backend):
         super().__init__("same")
 
 
-class TFModel:
+class TFModel(Ways, TrainedModel):
     """A ``GoogLeNet`` behind :class:`netparity.network.contract.BuiltModel`, where the methods are described.
 
     Args:
@@ -117,13 +89,20 @@ class TFModel:
     """
 
     def __init__(self, model: GoogLeNet, strategy: tf.distribute.Strategy | None = None) -> None:
+        assert model.in_channels is not None  # it has weights
+        super().__init__(model.in_channels, model.fc.units, model.dtype)
         self._model = model
         self._strategy = strategy
-        self._training: Training | None = None
-        self._inference = Inference(model)
 
     def activations(self, images: Array) -> dict[str, Array]:
-        with _recorded({name: named_layer(self._model, name) for name in GOOGLENET.names}) as outputs:
+        outputs: dict[str, tf.Tensor] = {}
+
+        def record(name: str, call: Any, *args: Any, **kwargs: Any) -> tf.Tensor:
+            outputs[name] = call(*args, **kwargs)
+            return outputs[name]
+
+        layers = {name: named_layer(self._model, name) for name in GOOGLENET.names}
+        with replaced_calls({layer: partial(record, name, layer.call) for name, layer in layers.items()}):
             self._model(self._images(images))
         return {name: _array(outputs[name]) for name in GOOGLENET.names}
 
@@ -131,74 +110,35 @@ class TFModel:
         return _array(named_layer(self._model, GOOGLENET[name].name)(self._tensor(inputs)))
 
     def gradients(self, images: Array, labels: Array) -> Gradients:
-        x = self._images(images)
-        check_labels(labels, len(images), self._model.fc.units)
+        x = self._images(images, labels)
         with tf.GradientTape() as tape:
             tape.watch(x)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels.astype(np.int64), self._model(x))
             loss = tf.reduce_mean(losses)
-        weights, by_x = _gradients(tape, loss, named_variables(self._model), x)
-        return Gradients(float(loss), weights, by_x)
+        return Gradients(float(loss), *_gradients(tape, loss, named_variables(self._model), x))
 
     def layer_gradients(self, name: str, inputs: Array, cotangent: Array) -> LayerGradients:
         layer = named_layer(self._model, GOOGLENET[name].name)
-        prefix = f"{name}."
-        variables = {
-            key.removeprefix(prefix): variable
-            for key, variable in named_variables(self._model).items()
-            if key.startswith(prefix)
-        }
-        x, by_y = self._tensor(inputs), self._tensor(cotangent)
+        x = self._tensor(inputs)
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = layer(x)
-        if y.shape != by_y.shape:
-            expected = _array(y).shape
-            raise ImagesError(f"The cotangent of {name!r} has shape {np.shape(cotangent)}; expected {expected}.")
-        return LayerGradients(*_gradients(tape, y, variables, x, by_y))
+        check_cotangent(name, cotangent, _array(y).shape)
+        variables = parameters_in(name, named_variables(self._model))
+        return LayerGradients(*_gradients(tape, y, variables, x, self._tensor(cotangent)))
 
     def predict(self, images: Array) -> Array:
         return _array(self._inference(self._images(images)))
 
-    def train(
-        self,
-        batches: Iterable[Batch],
-        hyperparameters: Hyperparameters,
-        *,
-        state: OptimizerState | None = None,
-        listener: Listener | None = None,
-    ) -> OptimizerState:
-        if self._training is None or self._training.hyperparameters != hyperparameters:
-            self._training = self.training(hyperparameters)
-        channels, classes = self._model.in_channels, self._model.fc.units
-        assert channels is not None  # it has weights
-        if state is not None:
-            check_state(state, channels, classes)
-            self._training.import_state(state)
-        several = self._strategy is not None
-        checked = checked_batches(batches, channels, classes, self._model.dtype, may_be_empty=several)
-        try:
-            self._training.train(checked, listener)
-        finally:
-            self._inference = Inference(self._model)  # that one had the weights as they were
-        return self._training.export_state()
-
     def training(self, hyperparameters: Hyperparameters) -> Training:
-        """A new training of this model."""
         return Training(self._model, hyperparameters, self._strategy)
 
     def export_weights(self) -> dict[str, Array]:
         return export_weights(self._model)
 
-    def ways(self) -> Mapping[str, Callable[[], Forward]]:
-        return ways(self._model)
-
-    def training_ways(self, hyperparameters: Hyperparameters) -> Mapping[str, Callable[[], Steps]]:
-        return training_ways(self._model, hyperparameters)
-
-    def _images(self, images: Array) -> tf.Tensor:
-        check_images(images, self._model.in_channels)
-        return self._tensor(images)
+    @cached_property
+    def _inference(self) -> Inference:
+        return Inference(self._model)
 
     def _tensor(self, array: Array) -> tf.Tensor:
         return tf.convert_to_tensor(layout.nchw_to_nhwc(array) if array.ndim == 4 else array, self._model.compute_dtype)
@@ -225,30 +165,10 @@ def _array(tensor: tf.Tensor) -> Array:
 
 
 def _gradients(
-    tape: tf.GradientTape,
-    target: tf.Tensor,
-    variables: Mapping[str, Any],
-    x: tf.Tensor,
-    cotangent: tf.Tensor | None = None,
+    tape: tf.GradientTape, target: tf.Tensor, variables: Mapping[str, Any], x: tf.Tensor, cotangent: Any = None
 ) -> tuple[dict[str, Array], Array]:
     """The gradients by the variables and by ``x``, in canonical layouts; zero where ``target`` depends on none."""
     *weights, inputs = tape.gradient(
         target, [*variables.values(), x], cotangent, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
     return dict(zip(variables, map(canonical_array, weights), strict=True)), _array(inputs)
-
-
-@contextmanager
-def _recorded(layers: Mapping[str, tf.keras.layers.Layer]) -> Iterator[dict[str, tf.Tensor]]:
-    """Within the block, what each layer computes goes into the dictionary."""
-    outputs: dict[str, tf.Tensor] = {}
-
-    def recording(name: str, call: Any) -> Any:
-        def recorded(*args: Any, **kwargs: Any) -> tf.Tensor:
-            outputs[name] = call(*args, **kwargs)
-            return outputs[name]
-
-        return recorded
-
-    with replaced_calls({layer: recording(name, layer.call) for name, layer in layers.items()}):
-        yield outputs

@@ -12,7 +12,8 @@ import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +31,12 @@ from netparity.network.contract import Array
 from netparity.network.errors import FileError, WeightsError
 
 SUFFIXES = (".keras", ".weights.h5")
-
-ZIP = b"PK"
-"""What a ``.keras`` file begins with."""
-
-CONTAINERS = ("layers", "row")
-"""Groups of a Keras file that only hold layers: a model's, and those of this project's ``Stage``."""
-
-TRAINING = ("optimizer", "metrics", "compile_metrics")
-"""Groups of a compiled model's file that are no part of the network."""
-
+ZIP = b"PK"  # what a .keras file begins with
+CONTAINERS = ("layers", "row")  # groups that only hold layers: a model's, and those of this project's Stage
+TRAINING = ("optimizer", "metrics", "compile_metrics")  # groups of a compiled model that are no part of the network
 PARAMETERS = {"vars/0": "weight", "vars/1": "bias", "kernel": "weight", "bias": "bias"}
-
+# A path in a .h5 file of Keras 2.
 NUMBERED = re.compile(r".*/(?P<layer>conv2d|dense)(_(?P<number>\d+))?/(?P<kind>kernel|bias):0")
-"""A path in a ``.h5`` file of Keras 2."""
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Array]:
@@ -54,8 +47,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Array]:
             that one also in the ``.h5`` form of ``save_weights`` in Keras 2.
 
     Returns:
-        116 contiguous arrays, kernels OIHW, dense (out, in), under canonical names and in canonical order, in the
-        file's own dtypes, bit for bit.
+        The canonical weights set: 116 contiguous arrays in the file's own dtypes, bit for bit.
 
     Raises:
         FileError: No such file, or not a whole file of Keras weights.
@@ -65,18 +57,15 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Array]:
 
 
 def read_tensors(path: str | os.PathLike[str]) -> StoredTensors:
-    """Reads a file of any Keras model's weights, whatever its name, but for what an optimiser and metrics keep there.
-
-    Raises:
-        FileError: No such file, or not a whole file of Keras weights.
-    """
+    """Reads a file of any Keras model's weights, as :func:`load_checkpoint` does, without optimiser and metrics."""
     content = read_file(path)
     version: Any = None
     try:
         if content.startswith(ZIP):  # even if it is cut short: HDF5 would find its own beginning in the midst of it
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 content = archive.read("model.weights.h5")
-                version = _version(archive)
+                with suppress(KeyError, ValueError, TypeError):  # it is no part of the weights
+                    version = json.loads(archive.read("metadata.json"))["keras_version"]
         variables, attributes = _variables(content)
     except Exception:  # of any kind: damaged, both formats send their readers anywhere
         raise FileError(f"{os.fspath(path)!r} is not a whole file of Keras weights (.keras, .weights.h5).") from None
@@ -92,7 +81,7 @@ def save_checkpoint(path: str | os.PathLike[str], weights: Mapping[str, Array]) 
     Args:
         path: Written beside, and renamed. A ``.keras`` file has the whole model, with ``padding="symmetric"``;
             a ``.weights.h5`` file has its weights, for ``load_weights``.
-        weights: Canonical names to arrays, all float32 or all float64, kernels OIHW, dense (out, in). Only read.
+        weights: Canonical names to arrays, all float32 or all float64, kernels OIHW, dense (out, in).
 
     Raises:
         WeightsError: The set is not canonical, or of two dtypes, which a Keras model cannot be; nothing is written.
@@ -102,16 +91,15 @@ def save_checkpoint(path: str | os.PathLike[str], weights: Mapping[str, Array]) 
     suffix = next((suffix for suffix in SUFFIXES if os.fspath(path).endswith(suffix)), None)
     if suffix is None:
         raise FileError(f"Cannot write {os.fspath(path)!r}: expected a name that ends in {' or '.join(SUFFIXES)}.")
-    content = _saved(path, _model(weights), suffix)
+    dtypes = sorted({array.dtype.name for array in weights.values()})
+    if len(dtypes) > 1:
+        raise WeightsError(f"The weights are {' and '.join(dtypes)}; a Keras model has one dtype.")
+    in_channels, num_classes = weights_like(weights)
+    model = GoogLeNet(num_classes, in_channels, dtype=dtypes[0])
+    import_weights(model, weights)
+    content = _saved(path, model, suffix)
     with atomic_write(path) as file:
         file.write(content)
-
-
-def _version(archive: zipfile.ZipFile) -> Any:
-    try:
-        return json.loads(archive.read("metadata.json"))["keras_version"]
-    except (KeyError, ValueError, TypeError):
-        return None  # it is no part of the weights
 
 
 def _variables(content: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -130,23 +118,18 @@ def _variables(content: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
 
 
 def _keys(paths: Iterable[str]) -> dict[str, str]:
-    return renamed({path: path for path in paths}, _named)
+    """``layers/dense/vars/0`` as ``dense.weight``; any other path stays."""
+
+    def key(path: str) -> str:
+        parts = [part for part in path.split("/") if part not in CONTAINERS]
+        parameter = PARAMETERS.get("/".join(parts[-2:]))
+        return ".".join((*parts[:-2], parameter)) if parameter else path
+
+    return renamed({path: path for path in paths}, key)
 
 
 def _numbered_keys(paths: Iterable[str]) -> dict[str, str]:
-    """Keys for the names in a ``.h5`` file of Keras 2."""
-    return renamed({path: path for path in paths}, _numbered(paths))
-
-
-def _named(path: str) -> str:
-    """``layers/dense/vars/0`` to ``dense.weight``; any other path stays."""
-    parts = [part for part in path.split("/") if part not in CONTAINERS]
-    parameter = PARAMETERS.get("/".join(parts[-2:]))
-    return ".".join((*parts[:-2], parameter)) if parameter else path
-
-
-def _numbered(paths: Iterable[str]) -> Callable[[str], str]:
-    """``sequential_2/inception/conv2d_3/kernel:0`` to ``conv2d_3.weight``; any other path stays.
+    """``sequential_2/inception/conv2d_3/kernel:0`` as ``conv2d_3.weight``; any other path stays.
 
     Keras numbers the layers of a class as they are made, through the whole process: a second network's begin where the
     first one's ended. So numbers count from the file's smallest.
@@ -156,22 +139,12 @@ def _numbered(paths: Iterable[str]) -> Callable[[str], str]:
         number = int(match["number"] or 0)
         first[match["layer"]] = min(number, first.get(match["layer"], number))
 
-    def name(path: str) -> str:
+    def key(path: str) -> str:
         if not (match := NUMBERED.fullmatch(path)):
             return path
         return f"{match['layer']}_{int(match['number'] or 0) - first[match['layer']]}.{PARAMETERS[match['kind']]}"
 
-    return name
-
-
-def _model(weights: Mapping[str, Array]) -> GoogLeNet:
-    dtypes = sorted({array.dtype.name for array in weights.values()})
-    if len(dtypes) > 1:
-        raise WeightsError(f"The weights are {' and '.join(dtypes)}; a Keras model has one dtype.")
-    in_channels, num_classes = weights_like(weights)
-    model = GoogLeNet(num_classes, in_channels, dtype=dtypes[0])
-    import_weights(model, weights)
-    return model
+    return renamed({path: path for path in paths}, key)
 
 
 def _saved(path: str | os.PathLike[str], model: GoogLeNet, suffix: str) -> bytes:

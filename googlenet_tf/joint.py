@@ -12,16 +12,11 @@ from googlenet_tf.model import GoogLeNet
 class JointModel(tf.keras.Model):
     """A network of which several processes train a part of each batch: its loss and metrics are the joint batch's.
 
-    In Keras 3, ``fit`` runs in a ``MultiWorkerMirroredStrategy`` on two conditions that a model of its own meets. It
-    must be made outside the strategy's scope (only its variables inside), or ``fit`` builds it from a batch and fails:
-    "Attempt to convert a value (PerReplica: …) with an unsupported type". And metrics must be one number per image, of
-    which ``fit`` then takes the mean over all processes: it has no other way, and fails for those of Keras, "Invalid
-    reduction dimension 0 for input with 0 dimensions". Besides, Keras would take the mean of the parts' mean losses,
-    which is not the joint batch's where the parts differ in length, nor a number where one is empty.
-
-    Args:
-        network: Its variables are the strategy's.
-        label_smoothing: Of the loss.
+    In Keras 3, ``fit`` runs in a ``MultiWorkerMirroredStrategy`` on two conditions. The model must be made outside the
+    strategy's scope (only its variables inside), or ``fit`` fails: "Attempt to convert a value (PerReplica: …) with an
+    unsupported type". And metrics must be one number per image, of which ``fit`` takes the mean over all processes; for
+    those of Keras it fails, "Invalid reduction dimension 0 for input with 0 dimensions". Besides, Keras would take the
+    mean of the parts' mean losses, which is wrong where they differ in length, and no number where one is empty.
     """
 
     def __init__(self, network: GoogLeNet, label_smoothing: float) -> None:

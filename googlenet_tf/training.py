@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -23,20 +23,18 @@ class Training:
 
     Args:
         model: One that has weights. It is compiled.
-        hyperparameters: Of the optimiser and the loss.
         strategy: A ``MultiWorkerMirroredStrategy`` in whose scope the model was made: its processes take each step
             together, each with a part of the batch. Keras 3 alone.
     """
 
     def __init__(
-        self,
-        model: GoogLeNet,
-        hyperparameters: Hyperparameters,
-        strategy: tf.distribute.Strategy | None = None,
+        self, model: GoogLeNet, hyperparameters: Hyperparameters, strategy: tf.distribute.Strategy | None = None
     ) -> None:
         self.model = model
         self.hyperparameters = hyperparameters
         self.strategy = strategy
+        self.shared = strategy is not None
+        self._scope: Any = strategy.scope if strategy else nullcontext
         self.fitted = JointModel(model, hyperparameters.label_smoothing) if strategy else model
         with self._scope():
             self.optimizer = SGD(
@@ -46,7 +44,7 @@ class Training:
             loss_and_metrics = {} if strategy else self._loss_and_metrics()
             # On the CPU, XLA trains at half the speed.
             self.fitted.compile(self.optimizer, **loss_and_metrics, jit_compile=False)
-        self._source = _Source(model, shared=strategy is not None)
+        self._source = _Source(model, shared=self.shared)
         self._data = self._dataset()
 
     def train(self, batches: Iterable[Batch], listener: Listener | None = None) -> None:
@@ -63,16 +61,13 @@ class Training:
 
     def export_state(self) -> OptimizerState:
         """Copies of the momentum variables; empty without momentum."""
-        momentums = self._momentums()
-        return OptimizerState(
-            {name: canonical_array(tf.convert_to_tensor(m)) for name, m in momentums.items()}, self._scale
-        )
+        momentums = {name: canonical_array(tf.convert_to_tensor(m)) for name, m in self._momentums().items()}
+        return OptimizerState(momentums, self._scale)
 
     def import_state(self, state: OptimizerState) -> None:
         """Goes on from this state, whichever framework made it."""
-        momentums = self._momentums()
         arrays = state.scaled(self._scale)
-        for name, momentum in momentums.items():
+        for name, momentum in self._momentums().items():
             momentum.assign(keras_array(arrays[name], self.model.dtype) if arrays else tf.zeros_like(momentum))
 
     def _dataset(self) -> Any:
@@ -112,9 +107,6 @@ class Training:
             ],
         }
 
-    def _scope(self) -> AbstractContextManager[Any]:
-        return self.strategy.scope() if self.strategy else nullcontext()
-
     @property
     def _scale(self) -> float:
         """Keras keeps the last change of the weights, -lr * v."""
@@ -124,19 +116,14 @@ class Training:
         """The optimiser's momentum variables under canonical parameter names."""
         if not self.optimizer.momentum:
             return {}
-        places = {id(variable): place for place, variable in enumerate(self.model.trainable_variables)}
-        return {
-            name: self.optimizer.momentums[places[id(variable)]]
-            for name, variable in named_variables(self.model).items()
-        }
+        by_id = dict(zip(map(id, self.model.trainable_variables), self.optimizer.momentums, strict=True))
+        return {name: by_id[id(variable)] for name, variable in named_variables(self.model).items()}
 
 
 class SGD(tf.keras.optimizers.SGD):
     """Keras' own, with weight decay that goes through the momentum; ``weight_decay`` of Keras goes past it.
 
-    Args:
-        args, kwargs: The arguments of ``tf.keras.optimizers.SGD``.
-        l2: The weight decay: what of each parameter is added to its gradient.
+    Of each parameter, ``l2`` times its value is added to its gradient.
     """
 
     def __init__(self, *args: Any, l2: float = 0.0, **kwargs: Any) -> None:
@@ -157,16 +144,13 @@ class SGD(tf.keras.optimizers.SGD):
 class _Source:
     """Batches as Keras takes them. TensorFlow reads them in a thread of its own, and would hide what one raises.
 
-    Args:
-        model: Whose channels, classes and dtype they have.
-        shared: Whether other processes have parts of the batches, so that they may not just end before their time.
+    Where other processes have parts of them (``shared``), they may not just end before their time.
     """
 
     def __init__(self, model: GoogLeNet, *, shared: bool = False) -> None:
         assert model.in_channels is not None  # it has weights
         self.channels, self.classes, self.dtype = model.in_channels, model.fc.units, model.dtype
-        self.lengths: deque[int] = deque()
-        """Images of each batch that was handed out and is not trained on yet, in order."""
+        self.lengths: deque[int] = deque()  # of the batches that were handed out and are not trained on yet, in order
         self._batches: Iterator[Batch] = iter(())
         self._shared = shared
         self._failure: Exception | None = None

@@ -13,21 +13,23 @@ from netparity.network import layout
 from netparity.network.contract import Array, Batch, Forward, Hyperparameters, Steps
 
 
-def ways(model: GoogLeNet) -> Mapping[str, Callable[[], Forward]]:
-    """Makers of the ways to the logits, by name."""
-    return {
-        "eager": lambda: _forward(model),
-        "tf.function": lambda: _forward(tf.function(model)),
-        "XLA": lambda: _forward(tf.function(model, jit_compile=True)),
-    }
+class Ways:
+    """:class:`netparity.network.contract.BenchmarkedModel`, whose ways train the model itself."""
 
+    _model: GoogLeNet
 
-def training_ways(model: GoogLeNet, hyperparameters: Hyperparameters) -> Mapping[str, Callable[[], Steps]]:
-    """Makers of the ways to train ``model`` itself, by name."""
-    return {
-        "eager": lambda: _steps(_step(model, hyperparameters)),
-        "tf.function": lambda: _steps(tf.function(_step(model, hyperparameters))),
-    }
+    def ways(self) -> Mapping[str, Callable[[], Forward]]:
+        return {
+            "eager": lambda: _forward(self._model),
+            "tf.function": lambda: _forward(tf.function(self._model)),
+            "XLA": lambda: _forward(tf.function(self._model, jit_compile=True)),
+        }
+
+    def training_ways(self, hyperparameters: Hyperparameters) -> Mapping[str, Callable[[], Steps]]:
+        return {
+            "eager": lambda: _steps(_step(self._model, hyperparameters)),
+            "tf.function": lambda: _steps(tf.function(_step(self._model, hyperparameters))),
+        }
 
 
 def _forward(call: Callable[[tf.Tensor], tf.Tensor]) -> Forward:

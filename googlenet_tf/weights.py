@@ -1,12 +1,11 @@
 """Weights between a Keras model and the canonical NumPy set.
 
-Keras keeps kernels HWIO and dense weights (in, out), so every weight is permuted on its way, by the functions of
-``netparity.network.layout``. It is found by its layer's canonical name, never by its position.
+Keras keeps kernels HWIO and dense weights (in, out), so every weight is permuted on its way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
 from typing import Any
@@ -23,24 +22,13 @@ from netparity.network.contract import Array
 from netparity.network.errors import WeightsError
 from netparity.network.weights import check_precision
 
-# By rank: kernels, dense weights, biases.
-_TO_KERAS: dict[int, Callable[[Array], Array]] = {
-    4: layout.oihw_to_hwio,
-    2: layout.out_in_to_in_out,
-    1: lambda bias: bias,
-}
-_TO_CANONICAL: dict[int, Callable[[Array], Array]] = {
-    4: layout.hwio_to_oihw,
-    2: layout.in_out_to_out_in,
-    1: lambda bias: bias,
-}
+# By rank: kernels and dense weights.
+_TO_KERAS = {4: layout.oihw_to_hwio, 2: layout.out_in_to_in_out}
+_TO_CANONICAL = {4: layout.hwio_to_oihw, 2: layout.in_out_to_out_in}
 
 
 def export_weights(model: GoogLeNet) -> dict[str, Array]:
-    """The model's weights as a canonical set: 116 contiguous copies, in canonical order, in the model's dtype.
-
-    Args:
-        model: A model that has weights; one made with ``in_channels=None`` has them from its first call on.
+    """The canonical weights set of a model: 116 contiguous copies in the model's dtype.
 
     Raises:
         WeightsError: The model has no weights yet.
@@ -55,17 +43,15 @@ def export_weights(model: GoogLeNet) -> dict[str, Array]:
 
 
 def import_weights(model: GoogLeNet, weights: Mapping[str, Array]) -> None:
-    """Copies a canonical set into the model. All of it is checked first; on error the model is untouched.
-
-    A float64 model takes float32 weights exactly. The other way bits would be lost, so that is refused; convert the
-    set on purpose.
+    """Writes a canonical weights set into a ``GoogLeNet``: all of it or, on error, none of it.
 
     Args:
-        model: A model for as many classes and channels; one made with ``in_channels=None`` takes the set's channels.
-        weights: The 116 canonical names to float32 or float64 arrays, kernels OIHW, dense (out, in). Only read.
+        model: One made with ``in_channels=None`` takes the set's channels.
+        weights: Canonical names to arrays, which are neither changed nor kept. float32 goes into a float64 model.
 
     Raises:
-        WeightsError: Names, shapes, dtypes or values do not fit the model.
+        WeightsError: The set is not canonical, is for other channels or classes, or would lose bits in the model's
+            dtype (float64 into float32).
     """
     check_weights(weights, in_channels=model.in_channels, num_classes=model.fc.units)
     dtype = np.dtype(tf.as_dtype(model.variable_dtype).as_numpy_dtype)
@@ -88,12 +74,12 @@ def canonical_layout(weight: Array) -> Array:
 
 def canonical_array(weight: tf.Tensor) -> Array:
     """A contiguous copy of a weight, or of the gradient by one: HWIO to OIHW, (in, out) to (out, in)."""
-    return np.array(_TO_CANONICAL[weight.ndim](np.asarray(weight)), order="C")
+    return np.array(canonical_layout(np.asarray(weight)), order="C")
 
 
 def keras_array(weight: Array, dtype: npt.DTypeLike) -> Array:
     """A contiguous copy of a canonical weight for Keras: OIHW to HWIO, (out, in) to (in, out)."""
-    return np.array(_TO_KERAS[weight.ndim](weight), dtype, order="C")
+    return np.array(_TO_KERAS[weight.ndim](weight) if weight.ndim in _TO_KERAS else weight, dtype, order="C")
 
 
 def _handles(variable: Any) -> list[Any]:
@@ -110,9 +96,6 @@ def named_layer(model: GoogLeNet, name: str) -> tf.keras.layers.Layer:
 
 def named_variables(model: GoogLeNet) -> dict[str, Any]:
     """The model's variables under canonical names, in canonical order."""
-    variables = {}
-    for layer in GOOGLENET.weighted:
-        keras_layer = named_layer(model, layer.name)
-        variables[f"{layer.name}.weight"] = keras_layer.kernel
-        variables[f"{layer.name}.bias"] = keras_layer.bias
-    return variables
+    names = [layer.name for layer in GOOGLENET.weighted]
+    pairs = (("weight", "kernel"), ("bias", "bias"))
+    return {f"{name}.{ours}": getattr(named_layer(model, name), keras) for name in names for ours, keras in pairs}

@@ -1,17 +1,15 @@
 """PyTorch's side of the contract in :mod:`netparity.network.contract`.
 
-What stands under a layer's name is read off the model itself: ``torch.fx`` traces the forward pass once, and a layer
-is its own module and whatever follows it before the next layer, such as a ReLU. A ReLU that the model leaves out is
-therefore missing from the activation too; a hook that added it would hide the fault that it should show.
+What stands under a layer's name is read off the model itself: ``torch.fx`` traces the forward pass once. A ReLU that
+the model leaves out is missing from the activation, too; a hook that added it would hide the fault.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,27 +18,14 @@ from torch import Tensor, distributed, fx, nn
 from torch.nn import functional as F
 
 from googlenet_np.architecture import GOOGLENET
-from googlenet_np.weights import check_state, check_weights, weights_like
+from googlenet_np.backend import TrainedModel, check_cotangent, checked_sizes
 from googlenet_torch.inference import Inference
 from googlenet_torch.model import GoogLeNet
 from googlenet_torch.training import Training
-from googlenet_torch.ways import export_onnx, training_ways, ways
+from googlenet_torch.ways import Ways
 from googlenet_torch.weights import export_weights, import_weights
-from netparity.network.contract import (
-    Array,
-    Batch,
-    DType,
-    Forward,
-    Gradients,
-    Hyperparameters,
-    LayerGradients,
-    Listener,
-    OptimizerState,
-    Steps,
-    check_dtype,
-)
-from netparity.network.errors import ImagesError, OptionError
-from netparity.network.images import check_images, check_labels, checked_batches
+from netparity.network.contract import Array, DType, Gradients, Hyperparameters, LayerGradients
+from netparity.network.errors import OptionError
 
 
 class Backend:
@@ -56,14 +41,7 @@ class Backend:
         return {"torch": torch.__version__, **found, "numpy": np.__version__}
 
     def join(self) -> tuple[int, int]:
-        """Meets the other processes of ``torchrun``, or of what else sets its variables, by Gloo.
-
-        Returns:
-            This process's rank and the number of processes; (0, 1) for one that was started alone.
-
-        Raises:
-            OptionError: They cannot be met.
-        """
+        """Meets the other processes of ``torchrun``, or of what else sets its variables, by Gloo."""
         if os.environ.get("WORLD_SIZE", "1") == "1":
             return 0, 1
         if not distributed.is_initialized():
@@ -74,34 +52,24 @@ class Backend:
         return distributed.get_rank(), distributed.get_world_size()
 
     def build(self, weights: Mapping[str, Array], dtype: DType) -> TorchModel:
-        """A ``GoogLeNet`` of ``dtype`` with these weights; channels and classes follow from their shapes.
-
-        Raises:
-            OptionError: ``dtype`` is neither ``"float32"`` nor ``"float64"``.
-            WeightsError: The set is not canonical, or is float64 for a float32 model.
-        """
-        torch_dtype: torch.dtype = getattr(torch, check_dtype(dtype))
-        check_weights(weights)
-        in_channels, num_classes = weights_like(weights)
+        in_channels, num_classes = checked_sizes(weights, dtype)
         with torch.random.fork_rng(devices=[]):  # initial values that are overwritten should not advance a user's seed
             model = GoogLeNet(num_classes, in_channels)
-        model.to(torch_dtype)
+        model.to(getattr(torch, dtype))
         import_weights(model, weights)
         return TorchModel(model)
 
 
-class TorchModel:
+class TorchModel(Ways, TrainedModel):
     """A ``GoogLeNet`` behind :class:`netparity.network.contract.BuiltModel`, where the methods are described.
 
-    Args:
-        model: On the CPU, its input channels known; not to be changed afterwards.
+    The model is on the CPU, knows its input channels, and is not to be changed afterwards.
     """
 
     def __init__(self, model: GoogLeNet) -> None:
+        kernel = model.get_parameter("b1.conv.weight")
+        super().__init__(kernel.shape[1], model.fc.out_features, str(kernel.dtype).removeprefix("torch."))
         self._model = model
-        self._training: Training | None = None
-        self._dtype = model.fc.weight.dtype
-        self._in_channels = model.get_parameter("b1.conv.weight").shape[1]
         self._whole = fx.Tracer().trace(model)
         layers = _layers(self._whole)
         self._parts = {name: _extract(nodes) for name, nodes in layers.items()}
@@ -119,62 +87,27 @@ class TorchModel:
 
     @torch.enable_grad()
     def gradients(self, images: Array, labels: Array) -> Gradients:
-        x = self._images(images).requires_grad_()
-        check_labels(labels, len(images), self._model.fc.out_features)
+        x = self._images(images, labels).requires_grad_()
         loss = F.cross_entropy(self._model(x), torch.tensor(np.asarray(labels, np.int64)))
-        weights, by_x = _gradients(loss, self._model, x)
-        return Gradients(loss.item(), weights, by_x)
+        return Gradients(loss.item(), *_gradients(loss, self._model, x))
 
     @torch.enable_grad()
     def layer_gradients(self, name: str, inputs: Array, cotangent: Array) -> LayerGradients:
         x = self._tensor(inputs).requires_grad_()
         y = self._run(self._parts[GOOGLENET[name].name], x)
-        if y.shape != np.shape(cotangent):
-            raise ImagesError(f"The cotangent of {name!r} has shape {np.shape(cotangent)}; expected {tuple(y.shape)}.")
-        return LayerGradients(*_gradients(y, self._model.get_submodule(name), x, self._tensor(cotangent)))
+        check_cotangent(name, cotangent, tuple(y.shape))
+        # The same gradients, each factor times one; handed a cotangent, PyTorch imports SymPy, for half a second.
+        return LayerGradients(*_gradients((y * self._tensor(cotangent)).sum(), self._model.get_submodule(name), x))
 
     @torch.inference_mode()
     def predict(self, images: Array) -> Array:
         return _array(self._inference(self._images(images)))
 
-    def train(
-        self,
-        batches: Iterable[Batch],
-        hyperparameters: Hyperparameters,
-        *,
-        state: OptimizerState | None = None,
-        listener: Listener | None = None,
-    ) -> OptimizerState:
-        if self._training is None or self._training.hyperparameters != hyperparameters:
-            self._training = self.training(hyperparameters)
-        classes = self._model.fc.out_features
-        if state is not None:
-            check_state(state, self._in_channels, classes)
-            self._training.import_state(state)
-        try:
-            with torch.enable_grad():
-                dtype, several = str(self._dtype).removeprefix("torch."), self._training.processes > 1
-                checked = checked_batches(batches, self._in_channels, classes, dtype, may_be_empty=several)
-                self._training.train(checked, listener)
-        finally:
-            self.__dict__.pop("_inference", None)  # a copy of the weights as they were
-        return self._training.export_state()
-
     def training(self, hyperparameters: Hyperparameters) -> Training:
-        """A new training of this model."""
         return Training(self._model, hyperparameters)
 
     def export_weights(self) -> dict[str, Array]:
         return export_weights(self._model)
-
-    def ways(self) -> Mapping[str, Callable[[], Forward]]:
-        return ways(self._model)
-
-    def training_ways(self, hyperparameters: Hyperparameters) -> Mapping[str, Callable[[], Steps]]:
-        return training_ways(self._model, hyperparameters)
-
-    def export_onnx(self, path: Path) -> None:
-        export_onnx(self._model, path)
 
     @cached_property
     def _inference(self) -> Inference:
@@ -183,12 +116,8 @@ class TorchModel:
     def _run(self, graph: fx.Graph, x: Tensor) -> Any:
         return fx.Interpreter(self._model, graph=graph).run(x)
 
-    def _images(self, images: Array) -> Tensor:
-        check_images(images, self._in_channels)
-        return self._tensor(images)
-
     def _tensor(self, array: Array) -> Tensor:
-        return torch.tensor(np.ascontiguousarray(array), dtype=self._dtype)
+        return torch.tensor(np.ascontiguousarray(array), dtype=self._model.fc.weight.dtype)
 
 
 def _layers(graph: fx.Graph) -> dict[str, list[fx.Node]]:
@@ -221,14 +150,9 @@ def _extract(nodes: list[fx.Node]) -> fx.Graph:
     return graph
 
 
-def _gradients(
-    y: Tensor, module: nn.Module, x: Tensor, cotangent: Tensor | None = None
-) -> tuple[dict[str, Array], Array]:
-    """Gradients of ``y`` by the module's parameters, under their names, and by ``x``."""
+def _gradients(y: Tensor, module: nn.Module, x: Tensor) -> tuple[dict[str, Array], Array]:
+    """Gradients of the number ``y`` by the module's parameters, under their names, and by ``x``."""
     parameters = dict(module.named_parameters())
-    if cotangent is not None:
-        # The same gradients, each factor times one; handed a cotangent, PyTorch imports SymPy, for half a second.
-        y = (y * cotangent).sum()
     by_x, *by_parameters = torch.autograd.grad(y, [x, *parameters.values()])
     return {name: _array(by) for name, by in zip(parameters, by_parameters, strict=True)}, _array(by_x)
 

@@ -28,13 +28,10 @@ from netparity.network.contract import Array
 from netparity.network.errors import FileError, WeightsError
 from netparity.system.text import printable
 
+# Keys under which training scripts keep the state dict beside an optimiser's and an epoch.
 WRAPPERS = ("state_dict", "model_state_dict")
-"""Keys under which training scripts keep the state dict beside an optimiser's and an epoch."""
-
 STORAGE = re.compile(r"torch\.\w+Storage")
-
-MOST_NAMED = 5
-"""A whole model's pickle names dozens."""
+MOST_NAMED = 5  # of what a pickle would call: a whole model's names dozens
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Array]:
@@ -46,8 +43,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Array]:
             (``net.2.0.b1_1.weight``); the prefixes of ``torch.compile`` and ``DataParallel`` are taken off.
 
     Returns:
-        116 contiguous arrays, kernels OIHW, dense (out, in), under canonical names and in canonical order, in the
-        file's own dtypes, bit for bit.
+        The canonical weights set: 116 contiguous arrays in the file's own dtypes, bit for bit.
 
     Raises:
         FileError: No such file, or not a whole PyTorch file of tensors and plain values.
@@ -57,31 +53,22 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Array]:
 
 
 def read_tensors(path: str | os.PathLike[str]) -> StoredTensors:
-    """Reads a ``.pt`` or ``.pth`` file with any state dict, and runs nothing that is in it.
-
-    Args:
-        path: A state dict, bare or under ``state_dict`` or ``model_state_dict``.
-
-    Raises:
-        FileError: No such file, or not a whole PyTorch file of tensors and plain values.
-        WeightsError: It holds no state dict.
-    """
+    """Reads a file with the state dict of any model, as :func:`load_checkpoint` does."""
     content = _load(path)
-    try:
-        tensors = {str(name): _array(tensor) for name, tensor in _state_dict(content).items()}
-    except WeightsError as error:
-        raise WeightsError(f"{os.fspath(path)!r}: {error}") from None
+    if not isinstance(content, Mapping):
+        raise WeightsError(f"{os.fspath(path)!r}: The file holds a {type(content).__name__}; expected a state dict.")
+    wrapped = [key for key in WRAPPERS if isinstance(content.get(key), Mapping)]
+    if len(wrapped) > 1:
+        raise WeightsError(f"{os.fspath(path)!r}: The file holds {' and '.join(wrapped)}; expected one state dict.")
+    state_dict = content[wrapped[0]] if wrapped else content
+    tensors = {str(name): _array(tensor) for name, tensor in state_dict.items()}
     return StoredTensors(GOOGLENET, path, tensors, (PROJECT, TORCH_SOURCE, TORCH_NOTE), _keys)
 
 
 def save_checkpoint(path: str | os.PathLike[str], weights: Mapping[str, Array]) -> None:
-    """Writes a canonical weights set as the state dict of a ``GoogLeNet``, atomically.
+    """Writes a canonical weights set, float32 or float64, as the state dict of a ``GoogLeNet``, atomically.
 
     ``GoogLeNet(...).load_state_dict(torch.load(path))`` takes it as it is.
-
-    Args:
-        path: Written beside, and renamed.
-        weights: Canonical names to float32 or float64 arrays, kernels OIHW, dense (out, in). Only read.
 
     Raises:
         WeightsError: The set is not canonical; nothing is written.
@@ -108,15 +95,6 @@ def _load(path: str | os.PathLike[str]) -> Any:
         ) from None
     except Exception:  # of any kind: a damaged file sends PyTorch's reader anywhere
         raise FileError(f"{os.fspath(path)!r} is not a whole PyTorch file, as torch.save writes it.") from None
-
-
-def _state_dict(content: Any) -> Mapping[str, Any]:
-    if not isinstance(content, Mapping):
-        raise WeightsError(f"The file holds a {type(content).__name__}; expected a state dict.")
-    wrapped = [key for key in WRAPPERS if isinstance(content.get(key), Mapping)]
-    if len(wrapped) > 1:
-        raise WeightsError(f"The file holds {' and '.join(wrapped)}; expected one state dict.")
-    return content[wrapped[0]] if wrapped else content
 
 
 def _called(content: bytes) -> str:

@@ -1,12 +1,11 @@
 """The network as PyTorch runs it fastest on the CPU, for inference alone.
 
 Traced from the model itself, so that whatever the model does, this does too. oneDNN Graph then takes convolutions with
-their biases and ReLUs, pools and the dense layer over as partitions, compiled for one shape of input, with weights that
-lie in memory as it wants them. Measured beside the alternatives in ``netparity bench``: as fast as ONNX Runtime, where
-``torch.compile`` is slower and takes 40 s to compile.
+their biases and ReLUs, pools and the dense layer over as partitions, compiled for one shape of input. Measured by
+``netparity bench``: as fast as ONNX Runtime, where ``torch.compile`` is slower and takes 40 s to compile.
 
-It is reached through TorchScript, which PyTorch has deprecated. Where it is gone one day, or this PyTorch has no oneDNN
-Graph, what is left is the model in channels-last.
+It is reached through TorchScript, which PyTorch has deprecated. Without it, or in a PyTorch that has no oneDNN Graph,
+what is left is the model in channels-last.
 """
 
 from __future__ import annotations
@@ -20,23 +19,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+# Pixels of the images that are computed together. More at a time leave the processor's caches, and take arrays of 32 MB
+# and more, which the C library gets anew from the kernel in every call: 128 images of 96×96 at once took 1.3 times as
+# long, and twice the memory (measured).
 PIXELS = 32 * 96 * 96
-"""Pixels of the images that are computed together. More at a time leave the processor's caches, and take arrays of
-32 MB and more, which the C library gets anew from the kernel in every call: 128 images of 96×96 at once took 1.3 times
-as long, and twice the memory (measured).
-"""
 
-RUNS = 3
-"""Calls until a network is as it stays: the first is watched, the second fuses, the third runs what is fused."""
+RUNS = 3  # until a network is as it stays: the first is watched, the second fuses, the third runs what is fused
 
 
 class Inference:
     """A network that computes what ``model`` does, compiled at the first call for each shape of input, and kept.
 
-    Many images are computed some at a time, so that one costs the same, in time and memory, whatever the batch.
-
-    Args:
-        model: On the CPU, in evaluation mode. It is copied: weights written later do not count.
+    Many images are computed some at a time, so that one costs the same, in time and memory, whatever the batch. The
+    model, on the CPU and in evaluation mode, is copied: weights written later do not count.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -63,21 +58,14 @@ class Inference:
             return None
         with _fusion():
             try:
-                network: Any = torch.jit.trace(self._function, images, check_trace=False)
+                # A function, whose weights are constants of its trace. Those of a module would be its attributes until
+                # they are frozen, and each module in it a script module first, which takes two to three times the time.
+                network: Any = torch.jit.trace(lambda x: self._model(x), images, check_trace=False)  # noqa: PLW0108
                 for _ in range(RUNS):
                     network(images)
             except RuntimeError:  # TorchScript cannot have this model, or oneDNN this shape
                 return None
         return network
-
-    def _function(self, images: Tensor) -> Tensor:
-        """The model as a function, whose weights are constants of its trace.
-
-        Those of a module would be its attributes until they are frozen, and each module in it a script module first:
-        that takes two to three times the time, for the same network.
-        """
-        logits: Tensor = self._model(images)
-        return logits
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -18,19 +17,17 @@ class Training:
     Where ``torch.distributed`` is initialised, its processes take each step together: each has a part of the batch, and
     all have the same weights, at first those of rank 0.
 
-    Args:
-        model: On the CPU. Its parameters change their memory format to channels-last, in which oneDNN convolves
-            fastest; their values and shapes stay.
-        hyperparameters: Of the optimiser and the loss.
+    The model is on the CPU, and its parameters become channels-last, in which oneDNN convolves fastest.
     """
 
     def __init__(self, model: nn.Module, hyperparameters: Hyperparameters) -> None:
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
         self.hyperparameters = hyperparameters
         self.processes = distributed.get_world_size() if distributed.is_initialized() else 1
-        self.network = nn.parallel.DistributedDataParallel(model) if self.processes > 1 else model
+        self.shared = self.processes > 1
+        self.network = nn.parallel.DistributedDataParallel(model) if self.shared else model
         self.loss = nn.CrossEntropyLoss(
-            label_smoothing=hyperparameters.label_smoothing, reduction="sum" if self.processes > 1 else "mean"
+            label_smoothing=hyperparameters.label_smoothing, reduction="sum" if self.shared else "mean"
         )
         self.optimizer = torch.optim.SGD(
             model.parameters(),
@@ -39,6 +36,7 @@ class Training:
             weight_decay=hyperparameters.weight_decay,
         )
 
+    @torch.enable_grad()
     def train(self, batches: Iterable[Batch], listener: Listener | None = None) -> None:
         """One step for each batch of images (N, C, H, W), in the model's dtype, and labels (N,)."""
         self.model.train()
@@ -49,12 +47,11 @@ class Training:
                 listener(step)
 
     def _step(self, images: Array, labels: Array) -> Step:
-        x = torch.from_numpy(images).to(memory_format=torch.channels_last)
-        y = torch.from_numpy(labels)
+        x, y = torch.from_numpy(images).to(memory_format=torch.channels_last), torch.from_numpy(labels)
         logits = self.network(x)
         loss = self.loss(logits, y)
         right = (logits.argmax(dim=1) == y).sum().item()
-        if self.processes > 1:
+        if self.shared:
             loss, step = self._joint(loss, right, len(y))
         else:
             step = Step(loss.item(), right / len(y), len(y))
@@ -76,27 +73,19 @@ class Training:
 
     def export_state(self) -> OptimizerState:
         """Copies of the momentum buffers, which PyTorch makes at the first step; empty before, and without momentum."""
-        buffers = {name: self._buffer(parameter) for name, parameter in self._named_parameters().items()}
-        return OptimizerState(
-            {name: buffer.numpy().copy() for name, buffer in buffers.items() if buffer is not None}, 1.0
-        )
+        states = {name: self.optimizer.state.get(p, {}) for name, p in self.model.named_parameters()}
+        buffers = {name: state.get("momentum_buffer") for name, state in states.items()}
+        return OptimizerState({name: b.numpy().copy() for name, b in buffers.items() if b is not None}, 1.0)
 
     def import_state(self, state: OptimizerState) -> None:
         """Goes on from this state, whichever framework made it."""
         self.optimizer.state.clear()
         if not self.hyperparameters.momentum:
             return
-        parameters = self._named_parameters()
+        parameters = dict(self.model.named_parameters())
         for name, array in state.scaled(1.0).items():
-            buffer = torch.empty_like(parameters[name])  # channels-last too
-            buffer.copy_(torch.tensor(array))
+            buffer = torch.empty_like(parameters[name]).copy_(torch.tensor(array))  # channels-last too
             self.optimizer.state[parameters[name]]["momentum_buffer"] = buffer
-
-    def _named_parameters(self) -> dict[str, nn.Parameter]:
-        return dict(self.model.named_parameters())
-
-    def _buffer(self, parameter: nn.Parameter) -> Any:
-        return self.optimizer.state.get(parameter, {}).get("momentum_buffer")
 
 
 @contextmanager

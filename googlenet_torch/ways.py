@@ -15,48 +15,43 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from googlenet_torch.model import GoogLeNet
 from netparity.network.contract import Array, Batch, Forward, Hyperparameters, Steps
 
 
-def ways(model: nn.Module) -> Mapping[str, Callable[[], Forward]]:
-    """Makers of the ways to the logits, by name; ``model`` is copied where a way needs it otherwise."""
-    return {
-        "eager": lambda: _forward(model, torch.contiguous_format),
-        "channels-last": lambda: _forward(_channels_last(model), torch.channels_last),
-        "torch.compile": lambda: _forward(_compiled(_channels_last(model)), torch.channels_last),
-    }
+class Ways:
+    """:class:`netparity.network.contract.BenchmarkedModel` and ``ExportableModel``, with copies of the model."""
 
+    _model: GoogLeNet
 
-def training_ways(model: nn.Module, hyperparameters: Hyperparameters) -> Mapping[str, Callable[[], Steps]]:
-    """Makers of the ways to train a copy of ``model``, by name."""
-    return {
-        "eager": lambda: _steps(copy.deepcopy(model), torch.contiguous_format, hyperparameters),
-        "channels-last": lambda: _steps(_channels_last(model), torch.channels_last, hyperparameters),
-    }
+    def ways(self) -> Mapping[str, Callable[[], Forward]]:
+        return {
+            "eager": lambda: _forward(self._model, torch.contiguous_format),
+            "channels-last": lambda: _forward(_channels_last(self._model), torch.channels_last),
+            "torch.compile": lambda: _forward(_compiled(_channels_last(self._model)), torch.channels_last),
+        }
 
+    def training_ways(self, hyperparameters: Hyperparameters) -> Mapping[str, Callable[[], Steps]]:
+        return {
+            "eager": lambda: _steps(copy.deepcopy(self._model), torch.contiguous_format, hyperparameters),
+            "channels-last": lambda: _steps(_channels_last(self._model), torch.channels_last, hyperparameters),
+        }
 
-def export_onnx(model: nn.Module, path: Path) -> None:
-    """Writes the graph as ONNX: input ``images``, whose N, H and W are free; the logits its one output."""
-    weight = model.get_parameter("b1.conv.weight")
-    # The newer exporter takes ten times as long (measured) and another package; PyTorch before 2.5 has no choice.
-    older: dict[str, Any] = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of being the older one
-        torch.onnx.export(
-            model,
-            (torch.zeros(1, weight.shape[1], 32, 32, dtype=weight.dtype),),
-            str(path),
-            input_names=["images"],
-            output_names=["logits"],
-            dynamic_axes={"images": {0: "N", 2: "H", 3: "W"}, "logits": {0: "N"}},
-            **older,
-        )
+    def export_onnx(self, path: Path) -> None:
+        weight = self._model.get_parameter("b1.conv.weight")
+        images = torch.zeros(1, weight.shape[1], 32, 32, dtype=weight.dtype)
+        options: dict[str, Any] = {"input_names": ["images"], "output_names": ["logits"]}
+        options["dynamic_axes"] = {"images": {0: "N", 2: "H", 3: "W"}, "logits": {0: "N"}}
+        if "dynamo" in inspect.signature(torch.onnx.export).parameters:  # not before PyTorch 2.5
+            options["dynamo"] = False  # that exporter takes ten times as long (measured), and another package
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of being the older one
+            torch.onnx.export(self._model, (images,), str(path), **options)
 
 
 def _channels_last(model: nn.Module) -> nn.Module:
-    own = copy.deepcopy(model)
-    own.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
-    return own
+    own: nn.Module = copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return own  # (the overload is missing in the stubs)
 
 
 def _compiled(model: nn.Module) -> Any:

@@ -1,8 +1,4 @@
-"""Weights between a PyTorch model and the canonical NumPy set.
-
-PyTorch's own layouts are the canonical ones (kernels OIHW, dense (out, in)), and ``GoogLeNet``'s ``state_dict`` keys
-are the canonical names, so nothing is renamed or transposed here.
-"""
+"""Weights between a PyTorch model and the canonical NumPy set, whose layouts and names are PyTorch's own."""
 
 from __future__ import annotations
 
@@ -21,13 +17,10 @@ from netparity.network.weights import check_precision
 
 
 def export_weights(model: nn.Module) -> dict[str, Array]:
-    """The weights of a ``GoogLeNet`` as NumPy arrays: kernels OIHW, dense (out, in).
+    """The canonical weights set of a model: 116 contiguous copies in the model's dtype.
 
     Args:
         model: A ``GoogLeNet``, or what ``torch.compile`` made of one; on any device, in any memory format.
-
-    Returns:
-        116 contiguous copies under canonical names, in canonical order, in the model's dtype.
 
     Raises:
         WeightsError: The model is no ``GoogLeNet``, or does not know its input channels yet.
@@ -45,7 +38,7 @@ def import_weights(model: nn.Module, weights: Mapping[str, Array]) -> None:
     A model that does not know its input channels yet (``in_channels=None``) takes them from the weights.
 
     Args:
-        model: A ``GoogLeNet``, or what ``torch.compile`` made of one; on any device, in any memory format.
+        model: As in :func:`export_weights`.
         weights: Canonical names to arrays, which are neither changed nor kept. float32 goes into a float64 model.
 
     Raises:

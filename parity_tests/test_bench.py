@@ -29,7 +29,7 @@ from googlenet_np import GOOGLENET, init_weights
 from googlenet_np.registered import REGISTERED
 from netparity.bench import entrants, processes
 from netparity.bench import measure as bench
-from netparity.bench.engines import Engine, OnnxRuntime
+from netparity.bench.engines import OnnxRuntime
 from netparity.bench.judge import Judge
 from netparity.bench.measure import TRAINING, Plan, take_turns
 from netparity.bench.processes import Processes
@@ -44,6 +44,7 @@ from netparity.workers import backends as registry
 from netparity.workers import stopwatch
 from netparity.workers.backends import Subject
 from netparity.workers.client import Worker
+from netparity.workers.process import WorkerProcess
 from netparity.workers.replies import BackendError, Reply
 from netparity.workers.transport import Shelf
 from parity_tests.backends import BACKENDS, load
@@ -326,14 +327,14 @@ def test_each_way_has_a_process_and_its_threads(calls: list[Calls], monkeypatch:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     started: list[tuple[str, int, str]] = []
 
-    class Started(Worker):
+    class Started(WorkerProcess):
         def __init__(self, label: str, *arguments: Any, **options: Any) -> None:
             variables = options["variables"]
             started.append((label, options["threads"], variables["OMP_NUM_THREADS"]))
             assert Path(variables["TMPDIR"]).is_dir()
             super().__init__(label, *arguments, **options)
 
-    monkeypatch.setattr(processes, "Worker", Started)
+    monkeypatch.setattr(processes, "WorkerProcess", Started)
     run_bench([subject("Alone")], plan(SMALL, Setting(1, (17, 23))))
     assert started == [
         (label, 1, "1") for label in ("Alone", "Alone predict", "processor", "Alone predict", "processor")
@@ -413,8 +414,8 @@ def test_who_gives_no_answer_is_ended(tmp_path: Path) -> None:
 
 @pytest.fixture
 def engines(calls: list[Calls], monkeypatch: pytest.MonkeyPatch) -> None:
-    there = Engine(BASELINE, "parity_tests.ways_backend:Runtime")
-    missing = Engine("openvino", "parity_tests.misbehaving:NeedsMissingModule")
+    there = Subject(BASELINE, "parity_tests.ways_backend:Runtime")
+    missing = Subject("openvino", "parity_tests.misbehaving:NeedsMissingModule")
     monkeypatch.setattr(entrants, "ENGINES", (there, missing))
 
 

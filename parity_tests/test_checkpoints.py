@@ -18,7 +18,8 @@ import pytest
 from googlenet_np.architecture import GOOGLENET
 from googlenet_np.module_trees import GLUON_EXPORT, GLUON_SOURCE, KERAS, PROJECT, TORCH_NOTE, TORCH_SOURCE
 from googlenet_np.reference import forward
-from googlenet_np.weights import init_weights, load_weights, save_weights
+from googlenet_np.weight_files import load_weights, save_weights
+from googlenet_np.weights import init_weights
 from netparity.files.stored_tensors import canonical_weights, renamed
 from netparity.network import layout
 from netparity.network.errors import FileError, WeightsError
@@ -445,7 +446,7 @@ def test_missing_and_unexpected_keys_are_named(tree: ModuleTree, weights: Weight
         canonical_weights(GOOGLENET, tensors, TREES)
     assert str(caught.value) == (
         f"The tensors are not those of a GoogLeNet; nearest is {tree.name}: 2 missing: {', '.join(gone)}; "
-        f"2 unexpected: 'a\\x1b', z."
+        f"2 unexpected: a\\x1b, z."
     )
 
 

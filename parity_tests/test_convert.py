@@ -19,7 +19,8 @@ import numpy.typing as npt
 import pytest
 
 from googlenet_np.module_trees import TORCH_SOURCE
-from googlenet_np.weights import init_weights, load_weights, save_weights
+from googlenet_np.weight_files import load_weights, save_weights
+from googlenet_np.weights import init_weights
 from netparity.files import checkpoint
 from netparity.files import formats as file_formats
 from netparity.files.tensors import save_tensors

@@ -54,7 +54,7 @@ def test_kept_numbers(parity: Parity, backend: str, dtype: str) -> None:
     ("backend", "fault", "layer", "cause"),
     [
         ("torch", "BFloat16", "b1.conv", "computed in bfloat16"),
-        ("tf", "SamePadding", "b1.conv", "asymmetric padding as of 'same', (2, 3) instead of (3, 3)"),
+        ("tf", "SamePadding", "b1.conv", "asymmetric padding as in 'same', (2, 3) instead of (3, 3)"),
         ("mx", "ForeignKernel", "b4.inception_4c.p3_2", "kernel of b4.inception_4b.p3_2"),
     ],
 )

@@ -25,12 +25,12 @@ from netparity.compare.comparison import Comparison, Difference, Requirement
 from netparity.diagnosis.error_map import CELLS, map_errors
 from netparity.network.errors import FileError
 from netparity.network.settings import CaseSettings
-from netparity.show.html.axes import Axis
+from netparity.show.html.axes import WIDTH, Axis
 from netparity.show.html.charts import draw_layers
 from netparity.show.html.comparison import write_comparison
 from netparity.show.html.error_map import Scale, draw_bars, draw_heat
 from netparity.show.html.heat import LEGEND, HeatTable, Row, brief, heat_cell, heat_level, share_text
-from netparity.show.html.network import BOX, WIDTH, draw_network
+from netparity.show.html.network import BOX, draw_network
 from netparity.show.html.report import write_report
 from netparity.show.html.training import write_training
 from netparity.verdict.findings import (
@@ -638,7 +638,7 @@ def test_a_share_as_colour_and_as_words(share: float | None, level: str, text: s
 
 
 def test_a_table_that_does_not_fit_itself_is_refused() -> None:
-    rows = (Row.of("a", [heat_cell(0.5), heat_cell(None)]),)
+    rows = (Row("a", [heat_cell(0.5), heat_cell(None)]),)
     HeatTable("caption", "corner", ("x", "y"), rows, (("both", 2),))
     with pytest.raises(ValueError, match="has 3 columns"):
         HeatTable("caption", "corner", ("x", "y", "z"), rows)
@@ -664,7 +664,7 @@ def test_a_chart_of_layers_has_a_point_for_each_that_was_measured() -> None:
     assert [name for name, _ in chart.legend] == ["a", "b"]
     many = draw_layers("title", {str(number): {"fc": 0.5} for number in range(36)}, GOOGLENET.names)
     assert len({(mark.path, mark.series % 6) for mark in many.marks}) == 36, "of one colour, each has its own mark"
-    groups = [group.text for group in chart.groups]
+    groups = [group.text for group in chart.below]
     assert groups == ["stem", "3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b", "fc"]
 
 

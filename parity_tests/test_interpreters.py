@@ -14,7 +14,7 @@ import pytest
 import netparity
 from netparity.network.errors import OptionError
 from netparity.workers.backends import Subject, choose
-from netparity.workers.interpreters import find_interpreter, worker_command
+from netparity.workers.interpreters import START, find_interpreter
 from parity_tests.backends import FRAMEWORKS, require
 from parity_tests.test_cli import NUMPY, SMALL, Command, command
 
@@ -159,7 +159,7 @@ def test_an_interpreter_that_is_not_there_is_a_sentence(command: Command) -> Non
 
 
 def test_an_old_interpreter_says_so() -> None:
-    source = worker_command(None)[-1].replace("import sys\n", "import sys\nsys.version_info = (3, 9, 18)\n")
+    source = START.replace("import sys\n", "import sys\nsys.version_info = (3, 9, 18)\n")
     result = subprocess.run([sys.executable, "-c", source], check=False, capture_output=True, text=True)
     assert result.returncode == 1
     assert result.stderr == "Python 3.9 is too old; this project's code needs 3.10.\n"

@@ -257,7 +257,9 @@ def test_a_page_shows_nothing_that_libraries_say(name: str) -> None:
     assert [noise for noise in NOISE if noise in text] == []
 
 
-@pytest.mark.parametrize("package", ["googlenet_np", "googlenet_torch", "googlenet_tf", "googlenet_mx"])
+@pytest.mark.parametrize(
+    "package", ["netparity", "netparity.testing", "googlenet_np", "googlenet_torch", "googlenet_tf", "googlenet_mx"]
+)
 def test_the_reference_has_every_public_name(links: dict[str, Links], package: str) -> None:
     names = {f"{package}.{name}" for name in import_module(package).__all__}
     assert sorted(names - links["api.html"].targets) == []

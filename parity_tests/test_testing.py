@@ -22,6 +22,7 @@ from netparity.network.errors import FileError, ImagesError, OptionError, Weight
 from netparity.runs.case import Case
 from netparity.testing import MissingFrameworkError, assert_parity, update_golden
 from netparity.verdict.findings import Status
+from netparity.verdict.report import BackendReport
 from netparity.workers.backends import Subject
 from parity_tests.misbehaving import ForgetsABias
 from parity_tests.numpy_backend import Backend
@@ -56,6 +57,18 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path
     return get
 
 
+def judged(*arguments: Any, **options: Any) -> BackendReport:
+    report = assert_parity(*arguments, **options)
+    assert isinstance(report, BackendReport)
+    return report
+
+
+def compared(*arguments: Any, **options: Any) -> Comparison:
+    found = assert_parity(*arguments, **options)
+    assert isinstance(found, Comparison)
+    return found
+
+
 def failure(*arguments: Any, **options: Any) -> list[str]:
     """The lines of the message with which it fails."""
     with pytest.raises(AssertionError) as error:
@@ -77,13 +90,13 @@ def rewritten(path: Path, folder: Path, **header: Any) -> Path:
     "backend", [NUMPY, "parity_tests.numpy_backend:Backend", Backend], ids=["named", "target", "class"]
 )
 def test_a_backend_that_is_right_passes(backend: Any) -> None:
-    report = assert_parity(backend, dtype="float32", **SMALL)
+    report = judged(backend, dtype="float32", **SMALL)
     assert report.status is Status.PASS
     assert [str(check.check) for check in report.checks][:3] == ["weights float32", "shapes float32", "layers float32"]
 
 
 def test_both_precisions_are_judged_where_none_is_named() -> None:
-    report = assert_parity(NUMPY, **SMALL)
+    report = judged(NUMPY, **SMALL)
     assert {check.check.dtype for check in report.checks} == {"float32", "float64"}
 
 
@@ -116,7 +129,7 @@ def test_weights_and_images_may_be_files(tmp_path: Path) -> None:
     case: dict[str, Any] = {"weights": tmp_path / "weights.safetensors", "images": str(tmp_path / "images.npy")}
     update_golden(NUMPY, tmp_path / "golden.safetensors", **case)
     arrays: dict[str, Any] = {"weights": init_weights(1, num_classes=4), "images": load_images(tmp_path / "images.npy")}
-    assert assert_parity(NUMPY, golden=tmp_path / "golden.safetensors", **arrays).identical
+    assert compared(NUMPY, golden=tmp_path / "golden.safetensors", **arrays).identical
     lines = failure(WRONG, golden=tmp_path / "golden.safetensors", **case)
     assert f"--weights {case['weights']} --images {case['images']} --image-size 9 13 --batch-size 2" in lines[-1]
     lines = failure(WRONG, golden=tmp_path / "golden.safetensors", **arrays)
@@ -143,9 +156,7 @@ def test_a_backend_that_takes_too_long_fails(golden: Path) -> None:
 
 
 def test_the_same_numbers_pass(golden: Path) -> None:
-    found = assert_parity(NUMPY, golden=golden, require="bitwise")
-    assert isinstance(found, Comparison)
-    assert found.identical
+    assert compared(NUMPY, golden=golden, require="bitwise").identical
 
 
 def test_other_numbers_fail(golden: Path) -> None:
@@ -183,7 +194,7 @@ def test_bits_that_rounding_explains(golden: Path) -> None:
     array[place] = np.nextafter(array[place], np.float32(np.inf))
     summaries = {**kept.header["summaries"], name: {**kept.header["summaries"][name], "sha256": "0" * 64}}
     other = Trace({**kept.header, "summaries": summaries}, {**kept.tensors, name: array})
-    assert not assert_parity(golden, golden=other).identical
+    assert not compared(golden, golden=other).identical
     first, *others = failure(golden, golden=other, require="bitwise")
     assert first == (
         f"{LAYER} of numpy {np.__version__} is not what the trace of numpy {np.__version__} holds, bit for bit; "
@@ -243,7 +254,7 @@ def test_an_update_that_fails_leaves_what_is_there(golden: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_trace_is_judged_by_the_reference(whole: Callable[[str, str], Path], dtype: str) -> None:
-    report = assert_parity(whole(NUMPY, dtype))
+    report = judged(whole(NUMPY, dtype))
     assert report.status is Status.PASS
     assert {check.status for check in report.checks} == {Status.PASS}
     lines = failure(whole(WRONG, dtype))
@@ -266,8 +277,8 @@ def test_a_trace_is_judged_on_as_many_gradients_as_it_has(tmp_path: Path) -> Non
 
 
 def test_a_trace_is_compared_with_a_golden(whole: Callable[[str, str], Path], golden: Path) -> None:
-    assert assert_parity(str(whole(NUMPY, "float32")), golden=golden).identical
-    assert assert_parity(open_trace(golden), golden=whole(NUMPY, "float32")).identical
+    assert compared(str(whole(NUMPY, "float32")), golden=golden).identical
+    assert compared(open_trace(golden), golden=whole(NUMPY, "float32")).identical
     lines = failure(whole(WRONG, "float32"), golden=golden)
     assert lines[0].startswith(f"{LAYER} of wrong {np.__version__} is not what {golden} holds, and rounding does not")
 
@@ -336,5 +347,5 @@ def test_a_module_that_only_this_process_finds(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "port_of_somebody.py").write_text("from parity_tests.numpy_backend import Backend", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     before = dict(os.environ)
-    assert assert_parity("port_of_somebody:Backend", golden=golden).identical
+    assert compared("port_of_somebody:Backend", golden=golden).identical
     assert dict(os.environ) == before

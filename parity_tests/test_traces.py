@@ -134,6 +134,21 @@ def test_the_same_content_gives_the_same_bytes(single: Trace, tmp_path: Path) ->
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+@pytest.mark.parametrize(("named", "checked"), [("", True), ("GoogLeNet", True), ("LeNet", False)])
+def test_layers_are_those_of_the_network_that_the_header_names(
+    single: Trace, tmp_path: Path, named: str, checked: bool
+) -> None:
+    """Older versions knew one network and named none; of a network that is not here, nobody knows the layers."""
+    settings = {**single.header["settings"], "network": named}
+    tensors = {name: array for name, array in single.tensors.items() if name != f"{ACTIVATIONS}b1.pool"}
+    write_trace(tmp_path / "trace", {**single.header, "settings": settings}, tensors)
+    for network in (None, GOOGLENET) if checked else (GOOGLENET,):
+        with pytest.raises(FileError, match=r"its layers are not those of GoogLeNet; 1 missing: b1\.pool\."):
+            open_trace(tmp_path / "trace", network)
+    if not checked:
+        assert open_trace(tmp_path / "trace").settings.network == named
+
+
 # Two traces
 
 

@@ -640,7 +640,7 @@ def test_predict_a_folder(command: Command, weights_file: Path, tmp_path: Path) 
 
     logits = forward(init_weights(3), load_images(folder, image_size=(17, 23)), layers=["fc"])["fc"]
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    seen = json.loads(written.read_text(encoding="utf-8"))["images"]
+    seen = json.loads(written.read_text(encoding="utf-8"))
     for line, row, share in zip(lines, seen, shares, strict=True):
         assert row["name"] == line.split()[0]
         best = np.argsort(-share)[:2]
@@ -671,7 +671,7 @@ def test_predict_from_a_checkpoint_at_its_own_size(command: Command, one_epoch: 
     assert result.code == 0
     weights = checkpoint.load(GOOGLENET, one_epoch / CHECKPOINT).weights
     logits = forward(weights, load_images(folder, image_size=(9, 11)), layers=["fc"])["fc"]
-    (seen,) = json.loads(written.read_text(encoding="utf-8"))["images"]
+    (seen,) = json.loads(written.read_text(encoding="utf-8"))
     assert seen["classes"][0]["number"] == logits.argmax()
     assert len(seen["classes"]) == 3
 

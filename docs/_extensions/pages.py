@@ -33,13 +33,34 @@ TABS = {"tab-torch": "PyTorch", "tab-tf": "TensorFlow", "tab-mx": "MXNet"}
 the source has them in a row, as the notebook does."""
 
 
+SHARED = re.compile(r"^ {4}(?P<names>(?:[a-z_0-9]+, )+[a-z_0-9]+): (?P<text>.*)$")
+"""An entry of a docstring's section for several names."""
+
+
 def setup(app: Any) -> dict[str, Any]:
+    app.connect("autodoc-process-docstring", split_shared_entries, priority=400)  # before Napoleon's own
     app.connect("doctree-read", offer_notebook)
     app.connect("doctree-read", put_cells_in_tabs)
     app.connect("doctree-resolved", open_pages)
     app.connect("html-page-context", level_captions, priority=900)  # after the theme's own
     app.connect("build-finished", write_notebooks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def split_shared_entries(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """``a, b: text`` becomes an entry for each; Napoleon would take ``a,`` for the type of ``b``."""
+    split: list[str] = []
+    while lines:
+        line = lines.pop(0)
+        if not (found := SHARED.match(line)):
+            split.append(line)
+            continue
+        rest: list[str] = []
+        while lines and lines[0].startswith(" " * 8):
+            rest.append(lines.pop(0))
+        for each in found["names"].split(", "):
+            split += [f"    {each}: {found['text']}", *rest]
+    lines[:] = split
 
 
 def has_cells(doctree: Any) -> bool:

@@ -8,38 +8,23 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 
-from netparity.network.contract import Array
+from netparity.network.contract import Forward
+from netparity.workers.backends import Subject
+
+ENGINES = (Subject("onnxruntime", f"{__name__}:OnnxRuntime"), Subject("openvino", f"{__name__}:OpenVino"))
+"""The first is what ratios are to."""
+
+PROCESSOR = Subject("processor", f"{__name__}:Processor")
 
 
 @dataclass(frozen=True)
-class Engine:
-    """Where an engine is found.
+class OpenedNetwork:
+    """A network that an engine has read: logits (N, num_classes) of images (N, C, H, W)."""
 
-    Attributes:
-        name: As it is called in the report.
-        target: Its ``module:attribute``.
-    """
-
-    name: str
-    target: str
-
-
-ENGINES = (Engine("onnxruntime", f"{__name__}:OnnxRuntime"), Engine("openvino", f"{__name__}:OpenVino"))
-"""The first is what ratios are to."""
-
-PROCESSOR = Engine("processor", f"{__name__}:Processor")
-
-
-class Predicting(Protocol):
-    """What an engine makes of a network; the one method of a built model that a benchmark of it needs."""
-
-    def predict(self, images: Array) -> Array:
-        """Logits (N, num_classes) of ``images`` (N, C, H, W)."""
-        ...
+    predict: Forward
 
 
 class OnnxRuntime:
@@ -54,22 +39,13 @@ class OnnxRuntime:
         """ONNX Runtime's and NumPy's versions."""
         return {"onnxruntime": self._runtime.__version__, "numpy": np.__version__}
 
-    def open(self, path: Path) -> Predicting:
+    def open(self, path: Path) -> OpenedNetwork:
         """A session for the network in an ONNX file."""
         options = self._runtime.SessionOptions()
         options.intra_op_num_threads = _threads()  # it does not read OMP_NUM_THREADS
         session = self._runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        return _Session(session, session.get_inputs()[0].name)
-
-
-@dataclass(frozen=True)
-class _Session:
-    session: Any
-    name: str
-
-    def predict(self, images: Array) -> Array:
-        (logits,) = self.session.run(None, {self.name: images})
-        return logits
+        name = session.get_inputs()[0].name
+        return OpenedNetwork(lambda images: session.run(None, {name: images})[0])
 
 
 class OpenVino:
@@ -84,23 +60,16 @@ class OpenVino:
         """OpenVINO's and NumPy's versions."""
         return {"openvino": self._openvino.__version__.partition("-")[0], "numpy": np.__version__}
 
-    def open(self, path: Path) -> Predicting:
+    def open(self, path: Path) -> OpenedNetwork:
         """The network in an ONNX file, compiled."""
         options = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": _threads(),
             "INFERENCE_PRECISION_HINT": "f32",
         }
-        return _Compiled(self._openvino.Core().compile_model(str(path), "CPU", options))
-
-
-@dataclass(frozen=True)
-class _Compiled:
-    model: Any
-
-    def predict(self, images: Array) -> Array:
-        # A copy: the engine writes its next answer where this one lies.
-        return np.array(self.model(images)[self.model.output(0)])
+        compiled = self._openvino.Core().compile_model(str(path), "CPU", options)
+        # A copy: the engine writes its next answer where this one is.
+        return OpenedNetwork(lambda images: np.array(compiled(images)[compiled.output(0)]))
 
 
 class Processor:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from netparity.bench.engines import ENGINES
 from netparity.bench.processes import Processes
-from netparity.bench.timings import Setting, Timing
 from netparity.network.contract import Array
 from netparity.network.errors import OptionError
 from netparity.verdict.findings import Status
@@ -45,19 +44,12 @@ class Entrant:
         """Its name in messages."""
         return f"{self.subject.name} {self.way}".strip()
 
-    def timing(self, setting: Setting) -> Timing:
-        """Its timing in a setting before it is measured."""
-        return Timing(self.subject.name, self.version, self.way, setting, self.status, self.message)
-
 
 @dataclass(frozen=True)
 class Ways:
-    """The ways of a backend, forward and in training; or one entrant in each that says why it has none.
+    """The ways of a backend to the logits and in training, or one entrant in each that says why it has none.
 
-    Attributes:
-        forward: To the logits.
-        training: Of a step of training.
-        onnx: Its network as ONNX, if it was asked for and can be written.
+    Where its network was asked for as ONNX and can be written, ``onnx`` is that file.
     """
 
     forward: tuple[Entrant, ...]
@@ -70,16 +62,14 @@ def find_ways(
     weights: Mapping[str, Array],
     processes: Processes,
     *,
-    only: Sequence[str] = (),
-    export: bool = False,
-    tell: Callable[[str], None] = lambda step: None,
+    only: Sequence[str],
+    export: bool,
+    tell: Callable[[str], None],
 ) -> list[Ways]:
     """Asks each backend for its ways, in processes that are not measured.
 
     Args:
-        subjects: The backends.
         weights: A canonical set.
-        processes: Starts the processes.
         only: The names of the ways that are wanted; none for all.
         export: Whether networks are wanted as ONNX, too.
         tell: Is called with a sentence before each backend is asked.
@@ -109,15 +99,15 @@ def find_engines(
     others = (_ways(each, weights, processes, export=True) for each in choose(()) if each.target not in asked)
     onnx = next((ways.onnx for source in (found, others) for ways in source if ways.onnx), None)
     for engine in ENGINES:
-        entrant = Entrant(Subject(engine.name, engine.target), way="predict", onnx=onnx)
+        entrant = Entrant(engine, way="predict", onnx=onnx)
         try:
-            with processes.start(entrant.subject, engine.name) as worker:
-                version = _version(worker, processes)
+            with processes.start(engine, engine.name) as worker:
+                entrant = replace(entrant, version=_version(worker, processes))
+            if onnx is None:
+                entrant = replace(entrant, status=Status.SKIPPED, message=f"{engine.name}: {NO_EXPORT}.")
         except BackendError as error:
-            yield replace(entrant, status=status_of(error), message=str(error))
-            continue
-        entrant = replace(entrant, version=version)
-        yield entrant if onnx else replace(entrant, status=Status.SKIPPED, message=f"{engine.name}: {NO_EXPORT}.")
+            entrant = replace(entrant, status=status_of(error), message=str(error))
+        yield entrant
 
 
 def status_of(error: BackendError) -> Status:

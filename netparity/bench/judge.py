@@ -19,14 +19,7 @@ ANSWER = Check(CheckKind.ANSWER)
 
 
 class Judge:
-    """Says whether a way's answer is right, for one size of images.
-
-    Args:
-        registered: The network, whose sample images are used.
-        weights: A canonical set of it.
-        image_size: Height and width.
-        images: How many different ones.
-    """
+    """Says whether a way's answer is right, for ``images`` sample images of one height and width in float32."""
 
     def __init__(
         self, registered: RegisteredNetwork, weights: Mapping[str, Array], image_size: tuple[int, int], images: int

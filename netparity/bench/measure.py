@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -32,8 +32,6 @@ from netparity.verdict.findings import Status
 from netparity.workers.backends import Subject
 from netparity.workers.client import Worker
 from netparity.workers.replies import BackendError
-
-T = TypeVar("T")
 
 TASK = "bench"
 """The one task of which a listener hears."""
@@ -53,14 +51,13 @@ class Plan:
     """How things are measured.
 
     Attributes:
-        settings: What is computed.
         rounds: How often each way has its turn.
         threads: Of each process, whatever the environment says.
         seconds: That a turn takes, or a single call, if that takes longer.
         settle: Seconds of rest before each turn. Threads of Intel's and LLVM's OpenMP spin for 0.2 s after their work
             (``KMP_BLOCKTIME``), in the way of the next process.
         timeout: Seconds that one answer may take.
-        ways: The names of those that are measured; none for all.
+        ways: Names of the ways that are measured; none for all.
     """
 
     settings: tuple[Setting, ...]
@@ -79,12 +76,6 @@ def run_bench(
     listener: ProgressListener = lambda task, done, total, step: None,
 ) -> Benchmark:
     """Measures all ways of the subjects, and the engines.
-
-    Args:
-        registered: The network that they run.
-        subjects: The backends.
-        plan: How.
-        listener: Hears how far the run is, under :data:`TASK`.
 
     Raises:
         NetparityError: A setting that the network cannot have, or a way that no backend has; no process is left behind.
@@ -119,20 +110,18 @@ def run_bench(
 
 
 def take_turns(
-    names: Sequence[T], rounds: int, turn: Callable[[T], float]
-) -> tuple[dict[T, tuple[float, ...]], dict[T, BackendError]]:
+    names: Sequence[str], rounds: int, turn: Callable[[str], float]
+) -> tuple[dict[str, tuple[float, ...]], dict[str, BackendError]]:
     """Measures each of ``names`` once in every round; every second round goes backwards, so that no two always follow.
 
     Args:
-        names: Who takes part.
-        rounds: How many.
         turn: Measures one of them once. If it raises :class:`BackendError`, that one takes no further part.
 
     Returns:
         What was measured, by name, an entry for each round; and the errors of those who fell out, who have no entries.
     """
-    taken: dict[T, list[float]] = {name: [] for name in names}
-    errors: dict[T, BackendError] = {}
+    taken: dict[str, list[float]] = {name: [] for name in names}
+    errors: dict[str, BackendError] = {}
     for number in range(rounds):
         for name in list(taken)[:: -1 if number % 2 else 1]:
             try:
@@ -161,14 +150,9 @@ class _SettingRun:
     """One setting: the ways begin one by one, and those that are right take turns.
 
     Attributes:
-        setting: What they compute.
-        plan: How they are measured.
-        judge: For images of this size.
-        processes: Starts the processes.
-        tell: Is called with the name of each step before it begins.
         products: Gets the seconds of each product of large matrices.
         timings: By label, as far as they are known.
-        workers: The processes of the ways whose answers were right so far.
+        workers: By label, the processes of the ways whose answers were right so far.
     """
 
     setting: Setting
@@ -184,15 +168,15 @@ class _SettingRun:
         """The timings of all of them."""
         with ExitStack() as stack:
             for entrant in entrants:
-                self.timings[entrant.label] = entrant.timing(self.setting)
+                who = (entrant.subject.name, entrant.version, entrant.way)
+                self.timings[entrant.label] = Timing(*who, self.setting, entrant.status, entrant.message)
                 if entrant.status is Status.PASS:
                     self.tell(f"{self.setting}: {entrant.label} begins")
                     worker = stack.enter_context(self.processes.start(entrant.subject, entrant.label))
                     self._begin(entrant, worker)
             if self.workers:
                 # An OpenBLAS that does not know this processor would show less than it can do.
-                subject = Subject(PROCESSOR.name, PROCESSOR.target)
-                processor = stack.enter_context(self.processes.start(subject, PROCESSOR.name, kernel_variables()))
+                processor = stack.enter_context(self.processes.start(PROCESSOR, PROCESSOR.name, kernel_variables()))
                 self._take_turns(processor)
         return tuple(self.timings.values())
 
@@ -220,10 +204,10 @@ class _SettingRun:
                 ask(worker, worker.call("open", path=str(entrant.onnx)))
             hyperparameters = asdict(TRAINING) if self.setting.training else None
             began = ask(worker, worker.call("begin", self._first, way=entrant.way, hyperparameters=hyperparameters))
-            self.timings[label] = replace(self.timings[label], first_call=began.values["seconds"])
-            self._judge(label, worker, began.arrays["answer"] if self.setting.training else None)
+            self._note(label, first_call=began.values["seconds"])
+            self._judge(label, began.arrays["answer"] if self.setting.training else self._answer(worker))
         except BackendError as error:
-            self._drop(label, error)
+            self._note(label, status=status_of(error), message=str(error))
         if self.timings[label].status is Status.PASS:
             self.workers[label] = worker
         else:
@@ -252,24 +236,19 @@ class _SettingRun:
                 if label in errors:
                     raise errors[label]
                 if not self.setting.training:  # in training, another answer is right by now
-                    self._judge(label, worker)
+                    self._judge(label, self._answer(worker))
             except BackendError as error:
-                self._drop(label, error)
+                self._note(label, status=status_of(error), message=str(error))
             if self.timings[label].status is Status.PASS:
-                self.timings[label] = replace(self.timings[label], seconds=taken[label], peak_memory=peaks[label])
+                self._note(label, seconds=taken[label], peak_memory=peaks[label])
 
-    def _judge(self, label: str, worker: Worker, answer: Array | None = None) -> None:
-        """Asks for the way's answer, unless it is given; a wrong one is a failure.
+    def _answer(self, worker: Worker) -> Array:
+        return self.processes.ask(worker, worker.call("answer", self._batch)).arrays["answer"]
 
-        Raises:
-            BackendError: It gave none.
-        """
-        if answer is None:
-            answer = self.processes.ask(worker, worker.call("answer", self._batch)).arrays["answer"]
+    def _judge(self, label: str, answer: Array) -> None:
         checked = self.judge.check(self.setting, answer)
         if checked.status is not Status.PASS:
-            message = f"{label}: {checked.message}"
-            self.timings[label] = replace(self.timings[label], status=Status.FAIL, message=message)
+            self._note(label, status=Status.FAIL, message=f"{label}: {checked.message}")
 
-    def _drop(self, label: str, error: BackendError) -> None:
-        self.timings[label] = replace(self.timings[label], status=status_of(error), message=str(error))
+    def _note(self, label: str, **found: Any) -> None:
+        self.timings[label] = replace(self.timings[label], **found)

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from netparity.workers.backends import Subject
 from netparity.workers.client import Worker
-from netparity.workers.process import THREAD_VARIABLES
+from netparity.workers.process import THREAD_VARIABLES, WorkerProcess
 from netparity.workers.replies import BackendError, Reply
 from netparity.workers.transport import Shelf, shared_folder
 
@@ -26,7 +26,7 @@ class Processes:
     Attributes:
         folder: An existing folder for all their files.
         shelf: Where this side shares arrays.
-        threads: Of each process, whatever the environment says.
+        threads: Number of threads of each process, whatever the environment says.
         timeout: Seconds that one answer may take.
     """
 
@@ -38,28 +38,21 @@ class Processes:
     def start(self, subject: Subject, label: str, variables: Mapping[str, str] | None = None) -> closing[Worker]:
         """A process for a backend, an engine or the processor, as a context that ends with it.
 
-        Args:
-            subject: What it loads.
-            label: Its name in messages.
-            variables: Of its environment, beside those that say how many threads there are.
+        Its environment gets ``variables`` beside those that say how many threads there are.
         """
         # What is compiled goes to a folder for temporary files, where the next process would find it compiled.
         temporary = tempfile.mkdtemp(dir=self.folder)
-        worker = Worker(
+        threads = dict.fromkeys(THREAD_VARIABLES, str(self.threads))
+        process = WorkerProcess(
             label,
             subject.target,
             folder=self.folder,
-            shelf=self.shelf,
             timeout=float("inf"),
             threads=self.threads,
             python=subject.python,
-            variables={
-                **dict.fromkeys(THREAD_VARIABLES, str(self.threads)),
-                "TMPDIR": temporary,
-                **(variables or {}),
-            },
+            variables={**threads, "TMPDIR": temporary, **(variables or {})},
         )
-        return closing(worker)
+        return closing(Worker(process, self.shelf))
 
     def ask(self, worker: Worker, asked: Future[Reply]) -> Reply:
         """Waits for an answer; a process that takes too long is ended.
@@ -77,8 +70,5 @@ class Processes:
 @contextmanager
 def processes(threads: int, timeout: float) -> Iterator[Processes]:
     """The processes of one benchmark; this one has no more threads than they, and their files are gone afterwards."""
-    with (
-        threadpool_limits(threads, user_api="blas"),
-        shared_folder() as (folder, shelf),
-    ):
+    with threadpool_limits(threads, user_api="blas"), shared_folder() as (folder, shelf):
         yield Processes(folder, shelf, threads, timeout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ class Setting:
     Attributes:
         batch_size: Images in a call.
         image_size: Height and width in pixels.
-        training: A step of stochastic gradient descent.
+        training: Whether a step of stochastic gradient descent is computed.
     """
 
     batch_size: int
@@ -152,23 +152,16 @@ class Benchmark:
 
         Engines count by wrong answers alone. A backend that was not asked for and is not installed does not count.
         """
+        engines = {engine.name for engine in ENGINES}
         for measured in self.measured:
-            for backend, statuses in _by_backend(measured.timings).items():
+            for backend in {timing.backend for timing in measured.timings} - engines:
+                statuses = {timing.status for timing in measured.timings if timing.backend == backend}
                 missing = statuses == {Status.SKIPPED} and backend not in self.required
                 if not missing and statuses <= {Status.SKIPPED, Status.ERROR}:
                     return 2
-        wrong = any(timing.status is Status.FAIL for measured in self.measured for timing in measured.timings)
-        return 1 if wrong else 0
+        return int(any(timing.status is Status.FAIL for measured in self.measured for timing in measured.timings))
 
 
 def multiplication_flops(size: int, seconds: Sequence[float]) -> float:
     """Operations a second of the fastest product of two matrices of size × size."""
     return 2 * size**3 / min(seconds)
-
-
-def _by_backend(timings: Iterable[Timing]) -> dict[str, set[Status]]:
-    statuses: dict[str, set[Status]] = {}
-    for timing in timings:
-        if timing.backend not in {engine.name for engine in ENGINES}:
-            statuses.setdefault(timing.backend, set()).add(timing.status)
-    return statuses

@@ -32,10 +32,9 @@ def convert(
     Example: ``netparity convert lesson.params lesson.pt``
     """
     from netparity.files.conversion import convert as convert_file
-    from netparity.network.registered import default_network
 
     with interruptible("Interrupted; no half file is left."):
-        done = convert_file(source, target, force=force, network=default_network())
+        done = convert_file(source, target, force=force)
     print(done.sentence())
 
 
@@ -51,13 +50,12 @@ def inspect(
     from rich.console import Console
 
     from netparity.files.inspection import inspect_file
-    from netparity.network.registered import default_network
     from netparity.show.inspection import print_inspection, write_json
 
     if json and json.exists() and file.exists() and json.samefile(file):
         raise OptionError(f"--json is '{json}', which is the file to inspect; expected another name.")
     with interruptible("Interrupted."):
-        found = inspect_file(file, default_network())
+        found = inspect_file(file)
     print_inspection(Console(), found)
     if json:
         write_json(json, found)

@@ -8,16 +8,10 @@ from contextlib import contextmanager
 
 import typer
 
-PROCESSES_ENDED = "Interrupted; every process that was started has been ended."
-
 
 @contextmanager
-def interruptible(words: str = PROCESSES_ENDED) -> Iterator[None]:
-    """Turns Ctrl-C within its block into a sentence on standard error, and exit code 130.
-
-    Raises:
-        typer.Exit: The block was interrupted.
-    """
+def interruptible(words: str = "Interrupted; every process that was started has been ended.") -> Iterator[None]:
+    """Turns Ctrl-C within its block into a sentence on standard error, and exit code 130."""
     try:
         yield
     except KeyboardInterrupt:

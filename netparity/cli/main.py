@@ -16,7 +16,6 @@ from netparity.cli.files import convert, inspect
 from netparity.cli.guard import interruptible
 from netparity.cli.matrix import matrix
 from netparity.cli.options import (
-    BatchSize,
     CaseBatchSize,
     CaseImageSize,
     Html,
@@ -96,7 +95,6 @@ def run(
     """
     from rich.console import Console
 
-    from netparity.network.registered import default_network
     from netparity.runs.case import Options, make_case
     from netparity.runs.side_by_side import run as run_case
     from netparity.show import run as terminal
@@ -111,14 +109,9 @@ def run(
         batch_size=batch_size,
         images=images,
         weights=weights,
-        dtypes=tuple(dtype) if dtype else Options.dtypes,
-        network=default_network(),
+        dtypes=dtype or Options.dtypes,
     )
     subjects = choose(backend or (), python or ())
-    if html:  # what draws pages is imported only for one
-        from netparity.show.html.page import check_html
-
-        check_html(html)
     with interruptible(), progress(Console(stderr=True), [subject.name for subject in subjects]) as listener:
         report = run_case(
             lambda: make_case(options),
@@ -150,7 +143,7 @@ def summary(
     image_size: ImageSize = (96, 96),
     in_channels: Annotated[int, typer.Option(min=1, help="Channels of the images.")] = 1,
     num_classes: Annotated[int, typer.Option(min=1, help="Logits.")] = 10,
-    batch_size: BatchSize = 1,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images.")] = 1,
     layers: Annotated[bool, typer.Option("--layers", help="Every layer, not only the stages.")] = False,
 ) -> None:
     """Show the network's shapes in each framework's own layout, its size, and published figures beside it."""
@@ -179,11 +172,8 @@ def main() -> None:
     sys.unraisablehook = _send_again
     try:
         app(prog_name=NAME)
-    except (NetparityError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except MemoryError as error:
-        print(f"error: Out of memory. {error}", file=sys.stderr)
+    except (NetparityError, OSError, MemoryError) as error:
+        print(f"error: {'Out of memory. ' if isinstance(error, MemoryError) else ''}{error}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -59,21 +59,16 @@ def matrix(
     from rich.console import Console
 
     from netparity.compare.matrix import run_matrix
-    from netparity.network.registered import default_network
     from netparity.runs.case import Options, make_case
     from netparity.show.matrix import print_matrix, write_json
     from netparity.show.progress import progress
 
-    if html:
-        from netparity.show.html.page import check_html
-
-        check_html(html)
     chosen = _entries(entries or [], file, python)
     try:
         folder = cache or cache_folder("netparity") / "environments"
     except FileError as error:
         raise OptionError(f"{str(error).removesuffix('.')}; name one with --cache.") from None
-    options = Options(seed=seed, image_size=image_size, batch_size=batch_size, network=default_network())
+    options = Options(seed=seed, image_size=image_size, batch_size=batch_size)
     names = [entry.name for entry in chosen]
     with (
         interruptible("Interrupted; finished environments are kept, and nothing else goes on."),

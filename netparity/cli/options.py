@@ -9,7 +9,6 @@ import typer
 
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the weights.")]
 ImageSize = Annotated[tuple[int, int], typer.Option(metavar="H W", help="Pixels; any size from 1 1 up.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Images.")]
 
 # What a case has where they are not given follows from its files.
 CaseImageSize = Annotated[
@@ -44,4 +43,18 @@ Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=0.001, help="Time
 Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the whole result as JSON.")]
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write the checks as JUnit XML, for CI.")]
-Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the result as a page.")]
+
+
+def check_html(path: Path | None) -> Path | None:
+    """Says before any work that a page cannot be written; what draws pages is imported only for one."""
+    if path:
+        from netparity.show.html import page
+
+        page.check_html(path)
+    return path
+
+
+Html = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", callback=check_html, help="Write the result as a page."),
+]

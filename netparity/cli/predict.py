@@ -47,7 +47,7 @@ def predict(
     from rich.console import Console
 
     from netparity.network.registered import default_network
-    from netparity.show.json_file import write_json
+    from netparity.show.json_file import write_plain_json
     from netparity.train import prediction
     from netparity.train.start import settle_threads
 
@@ -63,4 +63,4 @@ def predict(
         classes = "   ".join(f"{seen.name} {seen.probability:.3f}" for seen in image.classes)
         console.print(f"{image.name:<{width}}  {classes}")
     if json:
-        write_json(json, "predictions", {"images": [asdict(image) for image in found]})
+        write_plain_json(json, [asdict(image) for image in found])

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     from netparity.runs.case import Options
     from netparity.workers.backends import Subject
 
-Precision = Annotated[
-    str | None, typer.Option(metavar="float32|float64", show_default="float32", help="Precision to compute in.")
-]
+Precision = Annotated[str, typer.Option(metavar="float32|float64", help="Precision to compute in.")]
 
 
 def record(
@@ -47,7 +45,7 @@ def record(
     images: Images = None,
     image_size: CaseImageSize = None,
     batch_size: CaseBatchSize = None,
-    dtype: Precision = None,
+    dtype: Precision = "float32",
     python: Annotated[
         str | None, typer.Option(metavar="PATH", show_default="this one", help="Interpreter that has the framework.")
     ] = None,
@@ -63,7 +61,6 @@ def record(
     images, and how far rounding may take each layer. ``compare`` compares it with another one.
     """
     from netparity.files.trace import write_trace
-    from netparity.network.registered import default_network
     from netparity.runs.case import Options
     from netparity.workers.backends import Subject, find_backend
     from netparity.workers.interpreters import find_interpreter
@@ -71,19 +68,12 @@ def record(
     if out.exists() and not force:
         raise FileError(f"'{out}' is there already; --force writes over it.")
     options = Options(
-        seed=seed,
-        image_size=image_size,
-        batch_size=batch_size,
-        images=images,
-        weights=weights,
-        dtypes=(dtype or "float32",),
-        network=default_network(),
+        seed=seed, image_size=image_size, batch_size=batch_size, images=images, weights=weights, dtypes=(dtype,)
     )
     name, target = find_backend(backend)
     interpreter = find_interpreter(python) if python else None
     trace = _record(Subject(name, target, required=True, python=interpreter), options, timeout)
-    if golden:
-        trace = trace.condensed()
+    trace = trace.condensed() if golden else trace
     write_trace(out, trace.header, trace.tensors)
     shape = "×".join(map(str, trace.settings.shape))
     print(f"{trace.label}, {trace.header['dtype']}, images {shape}: {len(trace.tensors)} tensors in {out}.")
@@ -103,7 +93,7 @@ def compare(
     images: Images = None,
     image_size: CaseImageSize = None,
     batch_size: CaseBatchSize = None,
-    dtype: Precision = None,
+    dtype: Precision = "float32",
     python: Interpreters = None,
     layers: Annotated[
         bool, typer.Option("--layers", help="Show every tensor, not only the layers that matter.")
@@ -122,23 +112,12 @@ def compare(
 
     from netparity.compare.comparison import compare_traces, find_requirement
     from netparity.files.trace import open_trace
-    from netparity.network.registered import default_network
     from netparity.runs.case import Options, options_like
     from netparity.show.comparison import print_comparison, write_json, write_junit
 
     required = find_requirement(require)
-    if html:
-        from netparity.show.html.page import check_html
-
-        check_html(html)
     given = Options(
-        seed=seed or 0,
-        image_size=image_size,
-        batch_size=batch_size,
-        images=images,
-        weights=weights,
-        dtypes=(dtype or "float32",),
-        network=default_network(),
+        seed=seed or 0, image_size=image_size, batch_size=batch_size, images=images, weights=weights, dtypes=(dtype,)
     )
     traces: dict[str, Trace] = {name: open_trace(name) for name in (first, second) if _is_file(name)}
     if traces:

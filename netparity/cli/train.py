@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netparity.cli.guard import interruptible
-from netparity.cli.lockstep import lockstep as run_lockstep
+from netparity.cli.options import check_html
 from netparity.network.errors import NetparityError, OptionError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from netparity.network.contract import Hyperparameters
+    from netparity.runs.lockstep import Lockstep
     from netparity.train.loop import Run
     from netparity.train.start import TrainingOptions
 
@@ -100,7 +102,7 @@ def train(
             scheme=init,
             network=default_network(),
         )
-        raise typer.Exit(run_lockstep(backend, chosen, hyperparameters, html))
+        raise typer.Exit(_lockstep(backend, chosen, hyperparameters, html))
     if backend is None:
         raise OptionError("Which backend? torch, tf or mx; or --lockstep for all of them, a few steps side by side.")
     name, target = find_backend(backend)
@@ -124,17 +126,41 @@ def train(
         _train(options, epochs, html)
 
 
+def _lockstep(backend: str | None, options: Lockstep, hyperparameters: Hyperparameters, html: Path | None) -> int:
+    """Judges the backend, or every one that is installed, shows the report, and gives the exit code."""
+    from rich.console import Console
+
+    from netparity.runs.lockstep import make_lockstep
+    from netparity.runs.side_by_side import run
+    from netparity.show import run as terminal
+    from netparity.show.progress import progress
+    from netparity.workers.backends import choose
+
+    check_html(html)
+    subjects = choose([backend] if backend else [])
+    with interruptible(), progress(Console(stderr=True), [subject.name for subject in subjects]) as listener:
+        report = run(lambda: make_lockstep(options, hyperparameters), subjects, listener=listener)
+    console = Console()
+    terminal.print_steps(console, report)
+    terminal.print_report(console, report)
+    if html:
+        from netparity.show.html.report import write_report
+
+        write_report(html, report, sys.argv[1:])
+    return report.exit_code
+
+
 def _train(options: TrainingOptions, epochs: int, html: Path | None) -> None:
     from rich.console import Console
 
-    from netparity.show.html.page import check_html, shell_line
+    from netparity.show.html import page
     from netparity.show.progress import progress
     from netparity.train.start import start, together
 
     if html:
-        check_html(html, options.folder)
+        page.check_html(html, options.folder)
     console = Console(stderr=True)
-    run = start(options, shell_line(sys.argv[1:]), progress(console, ()))
+    run = start(options, page.shell_line(sys.argv[1:]), progress(console, ()))
     first = run.training.rank == 0
     if (done := run.progress.epoch) >= epochs:
         if first:
@@ -163,7 +189,10 @@ def _show(console: Console, run: Run, epochs: int, html: Path | None) -> None:
             console.print("Saving after this step; Ctrl-C ends at once, without.", highlight=False)
 
     undrawn = ""
-    with progress(console, [run.settings["backend"]]) as listener, stopped_by_signals(run, stopping) as signals:
+    with (
+        progress(console, [run.settings["backend"]], remaining=True) as listener,
+        stopped_by_signals(run, stopping) as signals,
+    ):
         try:
             for record in run.epochs(epochs, listener):
                 line = (

@@ -34,15 +34,7 @@ class Requirement(str, enum.Enum):
 
 
 def find_requirement(text: str, option: str = "--require") -> Requirement:
-    """The requirement of that name.
-
-    Args:
-        text: The name.
-        option: What gives it, for the message.
-
-    Raises:
-        OptionError: There is none.
-    """
+    """The requirement of that name; without one, an :class:`OptionError` names the option that gives it."""
     try:
         return Requirement(text)
     except ValueError:
@@ -146,19 +138,18 @@ class Comparison:
     @property
     def status(self) -> Status:
         """``pass`` or ``fail``, by what is required."""
-        holds = self.identical if self.required is Requirement.BITWISE else self.first_beyond is None
-        return Status.PASS if holds else Status.FAIL
+        return self.verdict[0]
 
     @property
     def verdict(self) -> tuple[Status, str]:
         """The status, and a sentence that explains it."""
         if self.identical:
             return Status.PASS, "every bit is the same."
-        if self.status is Status.PASS:
-            return Status.PASS, "not the same bits; rounding explains what differs."
         if self.first_beyond:
             return Status.FAIL, "rounding does not explain what differs."
-        return Status.FAIL, "every bit was required to be the same; rounding explains what differs."
+        if self.required is Requirement.BITWISE:
+            return Status.FAIL, "every bit was required to be the same; rounding explains what differs."
+        return Status.PASS, "not the same bits; rounding explains what differs."
 
     @property
     def exit_code(self) -> int:
@@ -185,7 +176,7 @@ def compare_traces(first: Trace, second: Trace, required: str = Requirement.ROUN
         OptionError: They cannot be compared: other weights, images, labels or precisions; or no such requirement.
     """
     requirement = find_requirement(required)
-    check_comparable(first, second)
+    _check_comparable(first, second)
     difference_of = _difference
     if first.sampled or second.sampled:
         first, second = first.condensed(), second.condensed()
@@ -196,22 +187,14 @@ def compare_traces(first: Trace, second: Trace, required: str = Requirement.ROUN
         allowed = [trace.header["allowed"].get(name) for trace in (first, second)]
         limit = None if None in allowed else sum(allowed)
         differences.append(difference_of(name, first.tensors.get(name), second.tensors.get(name), limit))
-    return Comparison(
-        first.label,
-        second.label,
-        requirement,
-        tuple(differences),
-        tuple(_changed(first.tensors["predictions"], second.tensors["predictions"])),
-        tuple(_apart(first.header, second.header)),
-    )
+    before, after = first.tensors["predictions"], second.tensors["predictions"]
+    changed = tuple((int(place), int(before[place]), int(after[place])) for place in np.flatnonzero(before != after))
+    environment = tuple(_apart(first.header, second.header))
+    return Comparison(first.label, second.label, requirement, tuple(differences), changed, environment)
 
 
-def check_comparable(first: Trace, second: Trace) -> None:
-    """Raises unless both traces are of the same weights, images and labels, in the same precision.
-
-    Raises:
-        OptionError: With everything that differs.
-    """
+def _check_comparable(first: Trace, second: Trace) -> None:
+    """Raises unless both traces are of the same weights, images and labels, in the same precision."""
     faults = []
     for what in ("weights", "images", "labels"):
         one, other = (str(trace.header["sha256"].get(what)) for trace in (first, second))
@@ -311,8 +294,7 @@ def _with_statistic(
 ) -> Difference:
     """The difference of the entries, or that of a number of the whole, if that tells more."""
     if a is None or b is None:
-        message = found.message or "holds numbers that are not finite"
-        return replace(found, share=float("inf"), message=message)
+        return replace(found, share=float("inf"), message=found.message or "holds numbers that are not finite")
     error = abs(a - b)
     if error <= found.error or found.beyond:  # an entry that is beyond tells where, too
         return found
@@ -332,23 +314,19 @@ def _ulp(a: Any, b: Any, error: float) -> float:
     return error / float(np.spacing(max(abs(a), abs(b))))
 
 
-def _changed(one: Array, other: Array) -> Iterator[tuple[int, int, int]]:
-    for place in np.flatnonzero(one != other):
-        yield int(place), int(one[place]), int(other[place])
-
-
 def _apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """What differs in the versions and the environments, and whose traces they are."""
     if one["backend"] != other["backend"]:
         yield "backend", one["backend"], other["backend"]
     for table in ("versions", "environment"):
         for key in {**one[table], **other[table]}:
-            pair = [_text(header[table].get(key)) for header in (one, other)]
+            pair = [setting_words(header[table].get(key)) for header in (one, other)]
             if pair[0] != pair[1]:
                 yield key, pair[0], pair[1]
 
 
-def _text(value: Any) -> str:
+def setting_words(value: Any) -> str:
+    """A value of a trace's or a report's environment, for a person."""
     if value is None:
         return "–"
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import sysconfig
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from netparity.system.text import printable
 from netparity.workers.interpreters import FOREIGN, find_interpreter
 
 STAMP = "netparity.json"
+INTERPRETER = Path("bin", "python")
 FORMAT_VERSION = 1
 
 LAST_LINES = 4
@@ -49,17 +50,11 @@ class InstallationError(NetparityError):
 
 @dataclass(frozen=True)
 class Environment:
-    """A finished environment.
-
-    Attributes:
-        python: Its interpreter.
-        version: The interpreter's version.
-        packages: Every distribution that is installed in it, and its version.
-    """
+    """A finished environment: its interpreter with its version, and every distribution in it with its version."""
 
     python: str
     version: str
-    packages: Mapping[str, str]
+    packages: dict[str, str]
 
 
 def prepare(
@@ -99,14 +94,14 @@ def prepare(
         for command in _commands(folder, made_with, requirements):
             _install(command, base, tell)
         environment = _described(folder)
-        stamp = {**asked, "packages": dict(environment.packages)}
+        stamp = {**asked, "packages": environment.packages}
         with atomic_write(folder / STAMP) as file:
             file.write(json.dumps(stamp, indent=1).encode() + b"\n")
         return environment
 
 
 def _commands(folder: Path, made_with: str, requirements: Sequence[str]) -> Iterator[list[str]]:
-    own = str(_interpreter(folder))
+    own = str(folder / INTERPRETER)
     if uv := shutil.which("uv"):
         yield [uv, "venv", "--quiet", "--python", made_with, str(folder)]
         yield [uv, "pip", "install", "--python", own, *requirements]
@@ -117,11 +112,7 @@ def _commands(folder: Path, made_with: str, requirements: Sequence[str]) -> Iter
 
 
 def _install(command: Sequence[str], base: Path | None, tell: Tell) -> None:
-    """Runs one step of an installation; whatever interrupts it ends it.
-
-    Raises:
-        InstallationError: It failed.
-    """
+    """Runs one step of an installation; whatever interrupts it ends it."""
     lines: deque[str] = deque(maxlen=LAST_LINES)
     process = subprocess.Popen(
         command,
@@ -131,7 +122,7 @@ def _install(command: Sequence[str], base: Path | None, tell: Tell) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env=_variables(),
+        env={name: value for name, value in os.environ.items() if name not in (*FOREIGN, "VIRTUAL_ENV")},
         start_new_session=True,
     )
     assert process.stdout is not None
@@ -157,19 +148,15 @@ def _kept(folder: Path) -> Environment | None:
     try:
         stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
         environment = _described(folder)
-        return environment if dict(environment.packages) == stamp["packages"] else None
+        return environment if environment.packages == stamp["packages"] else None
     except (OSError, ValueError, KeyError, TypeError, InstallationError):
         return None
 
 
 def _described(folder: Path) -> Environment:
-    python = str(_interpreter(folder))
+    python = str(folder / INTERPRETER)
     told = json.loads(_said_by(python, LISTING))
     return Environment(python, told["python"], told["packages"])
-
-
-def _interpreter(folder: Path) -> Path:
-    return folder / "bin" / "python"
 
 
 def _said_by(python: str, source: str) -> str:
@@ -179,10 +166,6 @@ def _said_by(python: str, source: str) -> str:
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError) as error:
         raise InstallationError(f"{python} does not run as a Python interpreter: {error}.") from None
-
-
-def _variables() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in (*FOREIGN, "VIRTUAL_ENV")}
 
 
 def _path(requirement: str, base: Path | None) -> Path | None:

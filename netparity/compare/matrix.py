@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,7 @@ class Row:
     """What became of an entry.
 
     Attributes:
-        entry: The entry.
-        environment: Where it ran; None where that could not be made.
+        entry, environment: What was asked for, and where it ran; None where that could not be made.
         report: The verdict against the reference; None where nothing ran.
         trace: Its numbers, for the pairs; None where it could not be recorded.
         error: Why something is missing, with the last lines of the installer or the backend.
@@ -115,13 +115,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Matrix:
-    """All rows, every pair of those that ran, and on what.
-
-    Attributes:
-        rows: In the order of the entries.
-        pairs: In the same order.
-        settings: How the case came about.
-    """
+    """All rows and every pair of those that ran, in the order of the entries; and how the case came about."""
 
     rows: tuple[Row, ...]
     pairs: tuple[Pair, ...]
@@ -130,18 +124,12 @@ class Matrix:
     @property
     def equal(self) -> list[tuple[str, ...]]:
         """The rows in groups whose numbers are the same, bit for bit; a row that equals no other is its own group."""
-        groups: list[list[str]] = []
+        groups: dict[str, list[str]] = {}
         same = {frozenset((pair.first, pair.second)) for pair in self.pairs if pair.comparison.identical}
-        for row in self.rows:
-            if row.trace is None:
-                continue
-            name = row.entry.name
-            home = next((group for group in groups if frozenset((group[0], name)) in same), None)
-            if home is None:
-                groups.append([name])
-            else:
-                home.append(name)
-        return [tuple(group) for group in groups]
+        for name in (row.entry.name for row in self.rows if row.trace is not None):
+            head = next((head for head in groups if frozenset((head, name)) in same), name)
+            groups.setdefault(head, []).append(name)
+        return [tuple(group) for group in groups.values()]
 
     @property
     def distinct_pairs(self) -> list[Pair]:
@@ -172,11 +160,7 @@ class Matrix:
 
 
 def parse_entry(text: str) -> Entry:
-    """An entry of the command line: requirements, separated by spaces, one of which brings a framework.
-
-    Raises:
-        OptionError: None does.
-    """
+    """An entry of the command line: requirements, separated by spaces; OptionError if none brings a framework."""
     return _entry(text, tuple(text.split()), what=f"The entry {text!r}")
 
 
@@ -190,7 +174,7 @@ def read_entries(path: Path) -> list[Entry]:
         FileError: No such file, no TOML, or something else in it.
         OptionError: An entry brings no framework, or names no backend.
     """
-    where = f"{str(path)!r}"
+    where = repr(str(path))
     try:
         content = tomllib.loads(read_file(path).decode())
     except ValueError as error:
@@ -199,9 +183,8 @@ def read_entries(path: Path) -> list[Entry]:
     if content or not isinstance(given, list) or not given:
         more = f", and not {', '.join(sorted(content))}" if content else ""
         raise FileError(f'{where} has no matrix; expected entries = ["tensorflow-cpu==2.15.1", …]{more}.')
-    return [
-        _read_entry(entry, path.parent.absolute(), f"Entry {place} of {where}") for place, entry in enumerate(given, 1)
-    ]
+    base = path.parent.absolute()
+    return [_read_entry(entry, base, f"Entry {place} of {where}") for place, entry in enumerate(given, 1)]
 
 
 def _read_entry(given: Any, base: Path, what: str) -> Entry:
@@ -273,8 +256,8 @@ def run_matrix(
         folder = traces or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netparity-")))
         folder.mkdir(parents=True, exist_ok=True)
         ready = [row for row in rows.values() if row.environment is not None]
-        for few in _batched(ready, usable_cores()):
-            for row in _judged(few, case, timeout, tell):
+        for start in range(0, len(ready), usable_cores()):
+            for row in _judged(ready[start : start + usable_cores()], case, timeout, tell):
                 rows[row.entry.name] = _recorded(row, case, folder, timeout, tell)
         pairs = tuple(_pairs(list(rows.values()), case.network))
         return Matrix(tuple(rows[name] for name in names), pairs, case.settings)
@@ -283,13 +266,8 @@ def run_matrix(
 def _prepared(entry: Entry, cache: Path, tell: ProgressListener) -> Row:
     tell(entry.name, 0.0, 1.0, "looking for its environment")
     try:
-        environment = prepare(
-            entry.requirements,
-            cache,
-            python=entry.python,
-            base=entry.base,
-            tell=lambda words: tell(entry.name, 0.0, 1.0, words),
-        )
+        step = partial(tell, entry.name, 0.0, 1.0)
+        environment = prepare(entry.requirements, cache, python=entry.python, base=entry.base, tell=step)
     except (InstallationError, OptionError, OSError) as error:
         tell(entry.name, 1.0, 1.0, "cannot be installed")
         return Row(entry, error=str(error))
@@ -332,8 +310,3 @@ def _pairs(rows: Sequence[Row], network: Network) -> Iterator[Pair]:
     ran = [(row.entry.name, open_trace(row.trace, network)) for row in rows if row.trace is not None]
     for (first, one), (second, other) in combinations(ran, 2):
         yield Pair(first, second, compare_traces(one, other))
-
-
-def _batched(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]

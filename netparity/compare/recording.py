@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from netparity.files.trace import ACTIVATIONS, GRADIENTS, Trace
 from netparity.network.contract import Array, DType
 from netparity.network.errors import NetparityError
 from netparity.network.registered import RegisteredNetwork
+from netparity.runs.calls import BackendCalls
 from netparity.runs.case import Case, Options, make_case
 from netparity.system.processor import usable_cores
 from netparity.system.progress import ProgressListener
@@ -24,6 +24,7 @@ from netparity.verdict.findings import LAYERS, Check, CheckKind, CheckResult, St
 from netparity.verdict.ground_truth import GroundTruth
 from netparity.workers.backends import Subject, find_backend
 from netparity.workers.client import Worker
+from netparity.workers.process import WorkerProcess
 from netparity.workers.replies import AbilityError, BackendError, MissingBackendError, Reply
 from netparity.workers.transport import shared_folder
 
@@ -108,93 +109,70 @@ def record_case(
     threads: int | None = None,
     listener: ProgressListener | None = None,
 ) -> Trace:
-    """Runs one backend in a process of its own.
+    """Runs one backend in a process of its own; the options are those of :func:`record`.
 
     Args:
         case: Weights and images; its ``dtypes`` do not matter.
         subject: The backend.
         dtype: The precision.
-        timeout: Seconds that it may take.
-        threads: How many its framework may start, unless the environment says; by default as many as there are cores.
+        timeout, threads: Those of the backend.
         listener: Called after each answer, maybe from another thread.
-
-    Returns:
-        A trace whose tensors are mapped from files that vanish with them.
 
     Raises:
         RecordingError: It cannot be recorded; no process is left running.
     """
-    truth = GroundTruth(case.network, case.weights, case.images, case.labels)
-    wiring = GroundTruth(case.network, case.weights, case.images[:BACKWARD], case.labels[:BACKWARD])
     try:
         with shared_folder() as (folder, shelf), ExitStack() as stack:
-            worker = Worker(
+            process = WorkerProcess(
                 subject.name,
                 subject.target,
                 folder=folder,
-                shelf=shelf,
                 timeout=timeout,
                 threads=threads or usable_cores(),
                 python=subject.python,
             )
+            worker = Worker(process, shelf)
             stack.callback(worker.close)
-            return _record(_Calls(worker, listener), case, truth, wiring, dtype)
+            return _record(worker, case, dtype, listener)
     except MissingBackendError as error:
         raise MissingFrameworkError(str(error), subject.name) from None
     except BackendError as error:
         raise RecordingError(str(error)) from None
 
 
-class _Calls:
-    """A worker's calls, counted for whoever watches."""
-
-    def __init__(self, worker: Worker, listener: ProgressListener | None) -> None:
-        self.worker = worker
-        self._listener = listener
-        self._asked = self._answered = 0
-
-    def ask(self, method: str, arrays: Mapping[str, Array] | None = None, **values: Any) -> Any:
-        self._asked += 1
-        call = self.worker.call(method, arrays, **values)
-        call.add_done_callback(lambda _: self._tell(" ".join([method, *filter(None, [values.get("name")])])))
-        return call
-
-    def _tell(self, step: str) -> None:
-        self._answered += 1
-        if self._listener:
-            self._listener(self.worker.label, self._answered, self._asked, step)
-
-
-def _record(calls: _Calls, case: Case, truth: GroundTruth, wiring: GroundTruth, dtype: DType) -> Trace:
-    versions = _reply(calls.worker.loaded).values["versions"]
-    told = calls.ask("environment")
-    built = calls.ask("build", case.weights, dtype=dtype)
-    passed = calls.ask("activations", {"images": case.images.astype(dtype)}, dtype=dtype)
-    predicted = calls.ask("predict", {"images": case.images.astype(dtype)}, dtype=dtype)
-    wired = {"images": wiring.images.astype(dtype), "labels": wiring.labels}
-    backward = calls.ask("gradients", wired, dtype=dtype)
-    alone = {}
-    if dtype == "float32":
-        alone = {
-            layer.name: calls.ask("layer", {"inputs": truth.inputs(layer, dtype)}, dtype=dtype, name=layer.name)
-            for layer in case.network.computing
-        }
-    _hold(checks.check_weights_kept(Check(CheckKind.WEIGHTS, dtype), truth, dtype, _reply(built).arrays))
-    activations = _reply(passed).arrays
+def _record(worker: Worker, case: Case, dtype: DType, listener: ProgressListener | None) -> Trace:
+    truth = GroundTruth(case.network, case.weights, case.images, case.labels)
+    wiring = GroundTruth(case.network, case.weights, case.images[:BACKWARD], case.labels[:BACKWARD])
+    calls = BackendCalls(worker, listener)
+    environment = worker.call("environment")
+    images = {"images": case.images.astype(dtype)}
+    calls.call("build", dtype, case.weights)
+    calls.call("activations", dtype, images)
+    calls.call("predict", dtype, images)
+    calls.call("gradients", dtype, {"images": wiring.images.astype(dtype), "labels": wiring.labels})
+    versions = calls.reply("load").values["versions"]
+    alone = [layer.name for layer in case.network.computing] if dtype == "float32" else []
+    for name in alone:
+        calls.call("layer", dtype, {"inputs": truth.inputs(case.network[name], dtype)}, name=name)
+    kept = calls.reply("build", dtype).arrays
+    _hold(checks.check_weights_kept(Check(CheckKind.WEIGHTS, dtype), truth, dtype, kept))
+    activations = calls.reply("activations", dtype).arrays
     _hold(checks.check_shapes(Check(CheckKind.SHAPES, dtype), truth, dtype, activations), fatal=True)
     tensors = {ACTIVATIONS + name: array for name, array in activations.items()}
-    logits = _able(predicted)
-    tensors["logits"] = activations[case.network.output] if logits is None else logits.arrays["logits"]
+    predicted = _able(calls, "predict", dtype)
+    tensors["logits"] = predicted.arrays["logits"] if predicted else activations[case.network.output]
     tensors["predictions"] = tensors["logits"].argmax(axis=1).astype(np.int64)
-    if gradients := _able(backward):
+    if gradients := _able(calls, "gradients", dtype):
         tensors["loss"] = np.array([gradients.values["loss"]])
         order = [*truth.weights, "images"]
         tensors |= {GRADIENTS + name: gradients.arrays[name] for name in order if name in gradients.arrays}
+    outputs = {name: reply.arrays["output"] for name in alone if (reply := _able(calls, "layer", dtype, name))}
+    calls.forget()
     header = {
-        "backend": calls.worker.label,
+        "backend": worker.label,
         "dtype": dtype,
         "versions": versions,
-        "environment": _reply(told).values,
+        "environment": environment.result().values,
         "settings": replace(case.settings, dtypes=(dtype,), gradient_images=len(wiring.images)).to_json(),
         "sha256": {
             "weights": weights_sha256(case.weights),
@@ -202,7 +180,7 @@ def _record(calls: _Calls, case: Case, truth: GroundTruth, wiring: GroundTruth, 
             "labels": array_sha256(np.asarray(case.labels, np.int64)),
         },
         "allowed": _allowed(truth, wiring, dtype),
-        "local": _local(truth, dtype, alone, activations),
+        "local": _local(truth, outputs, activations, unable=set(alone) - outputs.keys()) if alone else {},
     }
     return Trace(header, tensors)
 
@@ -213,9 +191,8 @@ def _allowed(truth: GroundTruth, wiring: GroundTruth, dtype: DType) -> dict[str,
         floor = truth.noise_floor(dtype)
         limits = {ACTIVATIONS + name: limit for name, limit in floor.items()}
         return {**limits, "logits": floor[truth.network.output]}
-    limits = {
-        ACTIVATIONS + name: FLOAT64_GATE * float(np.abs(right).max()) for name, right in truth.activations.items()
-    }
+    largest = {name: float(np.abs(right).max()) for name, right in truth.activations.items()}
+    limits = {ACTIVATIONS + name: FLOAT64_GATE * scale for name, scale in largest.items()}
     limits["logits"] = limits[ACTIVATIONS + truth.network.output]
     for name, scale in wiring.gradient_scales.items():
         limits[name if name == "loss" else GRADIENTS + name] = FLOAT64_GATE * scale
@@ -223,15 +200,10 @@ def _allowed(truth: GroundTruth, wiring: GroundTruth, dtype: DType) -> dict[str,
 
 
 def _local(
-    truth: GroundTruth, dtype: DType, alone: Mapping[str, Any], activations: Mapping[str, Array]
+    truth: GroundTruth, outputs: Mapping[str, Array], activations: Mapping[str, Array], *, unable: Set[str]
 ) -> dict[str, float]:
     """Each layer by itself, fed the reference's own input: the share of its rounding bound that it uses."""
-    if not alone:
-        return {}
-    answers = {name: reply for name, call in alone.items() if (reply := _able(call))}
-    outputs = {name: reply.arrays["output"] for name, reply in answers.items()}
-    unable = alone.keys() - answers.keys()
-    result = checks.check_layers(LAYERS, truth, dtype, outputs, activations, unable=unable)
+    result = checks.check_layers(LAYERS, truth, "float32", outputs, activations, unable=unable)
     largest = float(np.finfo(np.float64).max)  # JSON has no infinity
     return {found.name: min(found.share, largest) for found in result.measurements}
 
@@ -242,14 +214,9 @@ def _hold(result: CheckResult, *, fatal: bool = False) -> None:
         raise RecordingError(f"There is nothing to record: {result.message}")
 
 
-def _reply(call: Any) -> Reply:
-    reply: Reply = call.result()
-    return reply
-
-
-def _able(call: Any) -> Reply | None:
-    """The reply, or None where a backend says that it cannot do this."""
+def _able(calls: BackendCalls, *key: str) -> Reply | None:
+    """The answer to a call, or None where a backend says that it cannot do this."""
     try:
-        return _reply(call)
+        return calls.reply(*key)
     except AbilityError:
         return None

@@ -30,14 +30,12 @@ def judge_trace(trace: Trace, case: Case) -> BackendReport:
             f"The trace of {trace.label} is a golden, a sample of its numbers: it can be compared with, "
             f"and not be judged by the reference."
         )
-    given = {"weights": weights_sha256(case.weights), "images": array_sha256(case.images)}
-    for what, digest in given.items():
+    for what, digest in (("weights", weights_sha256(case.weights)), ("images", array_sha256(case.images))):
         if trace.header["sha256"].get(what) != digest:
             raise OptionError(f"The trace of {trace.label} is of other {what} than the case that it is judged by.")
     dtype = check_dtype(trace.header["dtype"])
     truth = GroundTruth(case.network, case.weights, case.images, case.labels)
-    results = tuple(_check(trace, truth, case, dtype))
-    return BackendReport(trace.header["backend"], trace.header["versions"], results)
+    return BackendReport(trace.header["backend"], trace.header["versions"], tuple(_check(trace, truth, case, dtype)))
 
 
 def _check(trace: Trace, truth: GroundTruth, case: Case, dtype: DType) -> Iterator[CheckResult]:
@@ -47,8 +45,7 @@ def _check(trace: Trace, truth: GroundTruth, case: Case, dtype: DType) -> Iterat
         # Each layer alone was judged when the trace was recorded, which is the only time that it could be.
         yield CheckResult.of(findings.LAYERS, [_alone(*item) for item in trace.header["local"].items()])
         yield checks.check_end_to_end(findings.END_TO_END, truth, dtype, activations)
-        prediction = Check(CheckKind.PREDICTION, dtype)
-        yield checks.check_prediction(prediction, truth, dtype, trace.tensors["logits"])
+        yield checks.check_prediction(Check(CheckKind.PREDICTION, dtype), truth, dtype, trace.tensors["logits"])
         return
     yield checks.check_outputs(findings.OUTPUTS, truth, activations)
     if "loss" not in trace.tensors:

@@ -20,9 +20,9 @@ def map_errors(
     What is not finite is infinitely far off.
 
     Args:
-        tensor: Its name.
-        actual: The backend's: (N, C, H, W) or (N, C); a gradient by a kernel, OIHW.
-        desired: The reference's.
+        tensor: The tensor's name.
+        actual: The backend's numbers: (N, C, H, W) or (N, C); a gradient by a kernel, OIHW.
+        desired: The reference's numbers.
         limit: What is allowed, for each entry or for all; None for a tensor that must agree bit for bit.
         dtype: What the backend computes in.
         channel_axis: 1; of a gradient by a parameter 0.

@@ -7,7 +7,7 @@ channels is found as well, from its answers to single pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -22,36 +22,24 @@ from netparity.verdict.report import Diagnosis
 Probe = Callable[[Array], Array]
 
 
-@dataclass(frozen=True)
-class _Judge:
+def _explains(variant: Variant, actual: Array, dtype: DType, confidence: float) -> bool:
     """Whether a variant's output is what a backend gave, up to rounding."""
-
-    actual: Array
-    dtype: DType
-    confidence: float
-
-    def explains(self, variant: Variant) -> bool:
-        """One sample first, since most variants are wrong from the start; then all."""
-        return self._explains(variant, slice(0, 1)) and self._explains(variant, slice(None))
-
-    def _explains(self, variant: Variant, chosen: slice) -> bool:
-        part, actual = variant.samples(chosen), self.actual[chosen]
-        output = part.output()
-        if output.shape != actual.shape:
+    output = variant.output()
+    if output.shape != actual.shape:
+        return False
+    # Products of a coarse format are summed in float32.
+    sums: DType = dtype if variant.precision is None else "float32"
+    u = UNIT_ROUNDOFF[sums]
+    factor = min(gamma(variant.length, u), probable_gamma(variant.length, u, confidence))
+    allowed = variant.magnitude() * factor + float(np.finfo(sums).tiny) * variant.length
+    if variant.precision is not None:
+        if not np.array_equal(variant.precision.rounded(actual), actual):
             return False
-        # Products of a coarse format are summed in float32.
-        sums: DType = self.dtype if variant.precision is None else "float32"
-        u = UNIT_ROUNDOFF[sums]
-        factor = min(gamma(variant.length, u), probable_gamma(variant.length, u, self.confidence))
-        allowed = part.magnitude() * factor + float(np.finfo(sums).tiny) * variant.length
-        if variant.precision is not None:
-            if not np.array_equal(variant.precision.rounded(actual), actual):
-                return False
-            # A sum is rounded to the coarse format before its bias is added, and again afterwards.
-            largest = np.abs(output) + allowed + (0 if part.bias is None else np.abs(part.bias).max())
-            allowed = allowed + 2 * variant.precision.unit_roundoff * largest + variant.precision.smallest
-        with np.errstate(invalid="ignore"):
-            return bool((np.abs(actual - output) <= allowed).all())
+        # A sum is rounded to the coarse format before its bias is added, and again afterwards.
+        largest = np.abs(output) + allowed + (0 if variant.bias is None else np.abs(variant.bias).max())
+        allowed = allowed + 2 * variant.precision.unit_roundoff * largest + variant.precision.smallest
+    with np.errstate(invalid="ignore"):
+        return bool((np.abs(actual - output) <= allowed).all())
 
 
 def diagnose(
@@ -67,9 +55,7 @@ def diagnose(
     """Looks for the cause of one layer's error.
 
     Args:
-        truth: The reference's numbers.
-        name: The layer's canonical name.
-        dtype: What the backend computes in.
+        truth, name, dtype: The reference's numbers, the layer's canonical name, and what the backend computes in.
         actual: What the layer gave on :meth:`GroundTruth.inputs`, or in a forward pass if it fails in no other way;
             of a block, what its forward pass gave.
         branches: Of a block, what the branches of that forward pass gave, in order.
@@ -83,9 +69,16 @@ def diagnose(
     local = truth.local(layer, dtype)
     bound = 0.0 if local.bound is None else local.bound.probable
     where = pattern(actual, local.output, bound)
-    if not actual.ndim or not np.isfinite(actual).all() or _within(actual, local.output, bound):
+    same = actual.shape == local.output.shape and bool((np.abs(actual - local.output) <= bound).all())
+    if same or not actual.ndim or not np.isfinite(actual).all():
         return Diagnosis(name, (), where)
-    judge = _Judge(actual, dtype, truth.confidence(dtype))
+    confidence = truth.confidence(dtype)
+
+    def explains(variant: Variant) -> bool:
+        # One sample first, since most variants are wrong from the start; then all.
+        one = replace(variant, x=variant.x[:1])
+        return _explains(one, actual[:1], dtype, confidence) and _explains(variant, actual, dtype, confidence)
+
     weights = truth.exact_weights
     own = {key: weights[f"{name}.{key}"] for key in layer.parameters}
     base = layer.right(local.inputs.astype(np.float64), own)
@@ -97,14 +90,10 @@ def diagnose(
         _candidates(base, actual, local.output, dtype, probe),
         _fed_others(layer, base, others or {}),
     ]
-    explanations = [variant.name for variant in chain(*candidates) if judge.explains(variant)]
+    explanations = [variant.name for variant in chain(*candidates) if explains(variant)]
     if not explanations and actual.shape == local.output.shape:
         explanations = list(_samples(actual, local.output, bound))
     return Diagnosis(name, tuple(dict.fromkeys(explanations)), where)
-
-
-def _within(actual: Array, desired: Array, bound: Array | float) -> bool:
-    return actual.shape == desired.shape and bool((np.abs(actual - desired) <= bound).all())
 
 
 def pattern(actual: Array, desired: Array, bound: Array | float) -> str:
@@ -117,8 +106,7 @@ def pattern(actual: Array, desired: Array, bound: Array | float) -> str:
     wrong = np.abs(actual - desired) > bound
     count = np.count_nonzero(wrong)
     if count <= 1:
-        where = tuple(int(axis) for axis in np.argwhere(wrong)[0]) if count else "none"
-        return f"one entry is off, {where}" if count else "no entry is beyond its bound"
+        return f"one entry is off, {tuple(np.argwhere(wrong)[0].tolist())}" if count else "no entry is beyond its bound"
     parts = []
     for axis, word in enumerate(("sample", "channel")[: actual.ndim]):
         hit = np.flatnonzero(wrong.any(axis=tuple(other for other in range(actual.ndim) if other != axis)))

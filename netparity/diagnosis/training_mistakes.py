@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 import numpy as np
 
@@ -25,18 +26,8 @@ class _Mistake:
     rule: Rule = heavy_ball
 
 
-class _OtherLossError(Exception):
-    """A mistake gives another loss than the backend."""
-
-
 def diagnose_training(truth: TrainingTruth, losses: Array, gate: float) -> Diagnosis:
-    """Which known mistakes give the backend's losses.
-
-    Args:
-        truth: The reference.
-        losses: The backend's, (steps,).
-        gate: The share of a loss that two which agree may differ by.
-    """
+    """Which known mistakes give the backend's losses, (steps,); two which agree differ by the gate's share at most."""
     count = len(truth.losses)
     if losses.shape != (count,) or not np.isfinite(losses).all():
         return Diagnosis("training", (), "its losses cannot be compared")
@@ -50,32 +41,16 @@ def diagnose_training(truth: TrainingTruth, losses: Array, gate: float) -> Diagn
 
 def _comes_to(truth: TrainingTruth, mistake: _Mistake, losses: Array, gate: float) -> bool:
     """Whether the reference, with that mistake, gives these losses."""
-    seen: list[float] = []
+    seen: list[Step] = []
 
-    def compare(step: Step) -> None:
-        seen.append(step.loss)
-        if not _alike(seen, losses, gate):
-            raise _OtherLossError
+    def alike() -> bool:
+        pairs = ((step.loss, loss) for step, loss in zip(seen, losses, strict=False))
+        return all(abs(one - other) <= gate * max(abs(one), abs(other)) for one, other in pairs)
 
-    batches = truth.steps.batches[:TRIED_STEPS]
-    try:
-        with np.errstate(all="ignore"):  # some mistakes diverge
-            train(
-                truth.network,
-                truth.initial,
-                batches,
-                mistake.hyperparameters,
-                listener=compare,
-                rule=mistake.rule,
-            )
-    except _OtherLossError:
-        return False
-    return True
-
-
-def _alike(some: Sequence[float], losses: Array, gate: float) -> bool:
-    """Whether the first of the losses are these."""
-    return all(abs(one - other) <= gate * max(abs(one), abs(other)) for one, other in zip(some, losses, strict=False))
+    batches = takewhile(lambda _: alike(), truth.steps.batches[:TRIED_STEPS])
+    with np.errstate(all="ignore"):  # some mistakes diverge
+        train(truth.network, truth.initial, batches, mistake.hyperparameters, listener=seen.append, rule=mistake.rule)
+    return alike()
 
 
 def _mistakes(right: Hyperparameters) -> Iterator[_Mistake]:

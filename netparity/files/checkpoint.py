@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,15 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from netparity.files.tensors import load_tensors, save_tensors
+from netparity.files.tensors import header_number, load_tensors, save_tensors
 from netparity.network.contract import Array, OptimizerState
 from netparity.network.errors import FileError, WeightsError
 from netparity.network.network import Network
 from netparity.network.weights import check_state, check_weights, weights_like
 
 KIND = "checkpoint"
-"""What the file says it is."""
-
 WEIGHTS, OPTIMIZER = "weights/", "optimizer/"
 
 
@@ -42,14 +39,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training at one moment.
-
-    Attributes:
-        weights: Canonical.
-        state: The optimiser's.
-        progress: Where it is.
-        settings: What it was started with.
-        history: A record for each whole epoch.
+    """A training at one moment: canonical weights, the optimiser's state, how far it is, what it was started with, and
+    a record for each whole epoch.
     """
 
     weights: Mapping[str, Array]
@@ -79,10 +70,6 @@ def save(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
 def load(network: Network, path: str | os.PathLike[str]) -> Checkpoint:
     """Reads a checkpoint: its arrays in canonical order, which may be changed.
 
-    Args:
-        network: The network that was trained.
-        path: The file.
-
     Raises:
         FileError: No such file, or no checkpoint.
         WeightsError: Its weights, or the optimiser's state, are no canonical set of this network.
@@ -93,7 +80,7 @@ def load(network: Network, path: str | os.PathLike[str]) -> Checkpoint:
         raise FileError(f"{os.fspath(path)!r} is no checkpoint of a training; it is {what}.")
     weights = _under(WEIGHTS, tensors, network)
     try:
-        scale = _number("optimizer_scale", header["optimizer_scale"])
+        scale = header_number("optimizer_scale", header["optimizer_scale"])
         if not scale:
             raise ValueError("the optimizer_scale is 0")
         state = OptimizerState(_under(OPTIMIZER, tensors, network), scale)
@@ -111,16 +98,10 @@ def load(network: Network, path: str | os.PathLike[str]) -> Checkpoint:
 def _progress(header: Mapping[str, Any]) -> Progress:
     progress = Progress(**header)
     for name, value in vars(progress).items():
-        _number(name, value)
+        header_number(name, value)
         if name in ("epoch", "step") and (not isinstance(value, int) or value < 0):
             raise ValueError(f"the {name} is {value!r}")
     return progress
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"the {name} is {value!r}")
-    return float(value)
 
 
 def _under(prefix: str, tensors: Mapping[str, Array], network: Network) -> dict[str, Array]:

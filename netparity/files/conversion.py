@@ -26,8 +26,7 @@ class Conversion:
         source, target: The files.
         source_format, target_format: The formats of the two.
         found: What the source turned out to hold: whose tree, or that it is a training's checkpoint.
-        tensors: How many tensors there are.
-        dtypes: The dtypes of the tensors, sorted.
+        tensors, dtypes: How many tensors there are, and their dtypes, sorted.
         in_channels, num_classes: What the weights are for.
     """
 

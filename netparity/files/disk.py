@@ -56,14 +56,8 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
 
 
 def cache_folder(name: str) -> Path:
-    """A folder for what can be fetched or made again, in ``$XDG_CACHE_HOME`` or ``~/.cache``, or on macOS in
-    ``~/Library/Caches``; it need not exist.
-
-    Args:
-        name: The folder's own name.
-
-    Raises:
-        FileError: There is no home folder.
+    """A folder of that name for what can be fetched or made again, in ``$XDG_CACHE_HOME`` or ``~/.cache``, or on macOS
+    in ``~/Library/Caches``; it need not exist. Raises :class:`FileError` where there is no home folder.
     """
     caches = Path("~/Library/Caches" if sys.platform == "darwin" else os.environ.get("XDG_CACHE_HOME") or "~/.cache")
     try:

@@ -7,6 +7,7 @@ that makes the network in that framework, and it has a module ``checkpoint``.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import zipfile
 from collections.abc import Mapping
@@ -71,7 +72,7 @@ class FileFormat:
         except ModuleNotFoundError as error:
             raise FileError(
                 f"{need}, which needs {self.framework.title}, and that is not installed (there is no Python module "
-                f"{error.name!r}): {how_to_install(self.framework.extra)}."
+                f"{error.name!r}): {how_to_install(self.framework.name)}."
             ) from None
         except ImportError as error:
             words = " ".join(str(error).split())
@@ -128,12 +129,11 @@ def recognise(path: str | os.PathLike[str]) -> FileFormat:
         raise FileError(f"{where} is empty; expected a file of weights.")
     if found := _by_content(path, head):
         return found
-    named = _format_by_name(path)
+    named = next((found for found in FORMATS if os.fspath(path).endswith(found.endings + found.read_endings)), None)
     what = next((words for start, words in OTHERS.items() if head.lstrip().lower().startswith(start.lower())), None)
-    if named and what:
-        raise FileError(f"{where} is no file of {named.name}, although its name says so; it is {what}.")
     if named:
-        raise FileError(f"{where} is no file of {named.name}, although its name says so, or its beginning is damaged.")
+        reason = f"; it is {what}" if what else ", or its beginning is damaged"
+        raise FileError(f"{where} is no file of {named.name}, although its name says so{reason}.")
     known = _or([str(found) for found in FORMATS])
     raise FileError(f"{where} is {what or 'no file of weights that is known here'}; expected a file of {known}.")
 
@@ -145,12 +145,7 @@ def _by_content(path: str | os.PathLike[str], head: bytes) -> FileFormat | None:
     if head.startswith(ZIP):
         return _by_members(_members(path, head))
     # A safetensors file begins with the length of its header, in eight bytes; the header is a JSON object.
-    return SAFETENSORS if head[8:9] == b"{" and _is_json_object(head[8:]) else None
-
-
-def _is_json_object(head: bytes) -> bool:
-    """Whether bytes begin one that is not empty, or are one that is."""
-    return head[1:].lstrip()[:1] in (b'"', b"}")
+    return SAFETENSORS if re.match(rb'\{\s*["}]', head[8:]) else None
 
 
 def _members(path: str | os.PathLike[str], head: bytes) -> list[str]:
@@ -167,11 +162,6 @@ def _by_members(names: list[str]) -> FileFormat | None:
     if any(name.rpartition("/")[2] == "data.pkl" for name in names):
         return OF_FRAMEWORKS["torch"]
     return OF_FRAMEWORKS["tf"] if {"config.json", "metadata.json", "model.weights.h5"} & set(names) else None
-
-
-def _format_by_name(path: str | os.PathLike[str]) -> FileFormat | None:
-    """The format that a file's name promises; None for a name that promises none."""
-    return next((found for found in FORMATS if os.fspath(path).endswith(found.endings + found.read_endings)), None)
 
 
 def format_to_write(path: str | os.PathLike[str]) -> FileFormat:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from netparity.files.hashing import array_sha256
+from netparity.files.tensors import header_number
 from netparity.network.contract import Array
 
 SUMMARIES = "summaries"
@@ -95,9 +96,8 @@ def check_samples(header: Mapping[str, Any], tensors: Mapping[str, Array]) -> No
         if whole and array_sha256(array) != summary["sha256"]:
             raise ValueError(f"the numbers of {name!r} have not the hash that its header says")
         for word in () if whole else STATISTICS:
-            number = summary[word]
-            if number is not None and (isinstance(number, bool) or not isinstance(number, (int, float))):
-                raise ValueError(f"the {word} number of {name!r} is {number!r}")
+            if (number := summary[word]) is not None:
+                header_number(f"{word} number of {name!r}", number)
 
 
 def _statistics(array: Array) -> dict[str, float | None]:

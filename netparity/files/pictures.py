@@ -52,11 +52,7 @@ def load_images(path: str | os.PathLike[str], *, image_size: tuple[int, int] = (
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The files that :func:`load_images` reads of a folder, in its order.
-
-    Raises:
-        FileError: It cannot be read, or there are none.
-    """
+    """The files that :func:`load_images` reads of a folder, in its order; a :class:`FileError` if there are none."""
     try:
         files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
     except OSError as error:
@@ -102,9 +98,8 @@ def _load_image(file: Path, image_size: tuple[int, int], mode: str) -> npt.NDArr
 def _load_npy(path: Path) -> Array:
     try:
         with path.open("rb") as file:
-            magic = file.read(len(NPY_MAGIC))
-        if magic != NPY_MAGIC:
-            raise FileError(f"'{path}' is neither a .npy file nor a folder of image files.")
+            if file.read(len(NPY_MAGIC)) != NPY_MAGIC:
+                raise FileError(f"'{path}' is neither a .npy file nor a folder of image files.")
         # Mapped, not read: a header that claims more than the file holds is refused before memory is taken for it.
         with np.errstate(over="ignore"):
             images: Array = np.load(path, mmap_mode="r", allow_pickle=False)

@@ -38,6 +38,9 @@ class StoredTensors:
             own key.
         to_canonical: Gives an array of the file in canonical layout.
         versions: The versions of what wrote the file, where it says so.
+
+    Raises:
+        WeightsError: From what asks for keys or weights: two names in the file would have the same key.
     """
 
     network: Network
@@ -50,33 +53,19 @@ class StoredTensors:
 
     @cached_property
     def names(self) -> Mapping[str, str]:
-        """Keys in a tree to names in the file.
-
-        Raises:
-            WeightsError: Two names would have the same key.
-        """
+        """Keys in a tree to names in the file."""
         return self.to_keys(self.tensors)
 
     @cached_property
     def by_key(self) -> dict[str, Any]:
-        """Keys in a tree to tensors, the arrays among them in canonical layout.
-
-        Raises:
-            WeightsError: Two names would have the same key.
-        """
+        """Keys in a tree to tensors, the arrays among them in canonical layout."""
         tensors = {key: self.tensors[name] for key, name in self.names.items()}
-        return {
-            key: self.to_canonical(tensor) if isinstance(tensor, np.ndarray) else tensor
-            for key, tensor in tensors.items()
-        }
+        arrays = {key: self.to_canonical(tensor) for key, tensor in tensors.items() if isinstance(tensor, np.ndarray)}
+        return tensors | arrays
 
     @property
     def tree(self) -> ModuleTree:
-        """The tree that the tensors are of, or nearest to.
-
-        Raises:
-            WeightsError: Two names would have the same key.
-        """
+        """The tree that the tensors are of, or nearest to."""
         return nearest_tree(self.by_key, self.trees)
 
     def weights(self) -> dict[str, Array]:
@@ -108,7 +97,7 @@ def canonical_weights(network: Network, tensors: Mapping[str, Any], trees: Itera
     """A canonical weights set out of the tensors of one of these trees.
 
     Args:
-        network: The network.
+        network: What the weights are for.
         tensors: Keys as they are in the file to arrays that are in canonical layout already.
         trees: No two of them have the same keys.
 
@@ -140,11 +129,7 @@ def strip_common(tensors: Mapping[str, T], prefixes: Iterable[str]) -> dict[str,
 
 
 def renamed(tensors: Mapping[str, T], name: Callable[[str], str]) -> dict[str, T]:
-    """The tensors under other names.
-
-    Raises:
-        WeightsError: Two of them would have the same name.
-    """
+    """The tensors under other names; a :class:`WeightsError` if two of them would have the same one."""
     origins: dict[str, str] = {}
     for old in tensors:
         new = name(old)

@@ -53,19 +53,25 @@ def save_tensors(
     Args:
         path: The file; it is written beside, and renamed.
         kind: What the file is: ``weights``, ``checkpoint``, …
-        tensors: Arrays of any dtype that NumPy and safetensors share.
+        tensors: Arrays of any dtype in :data:`DTYPES`; each is read once, and none is held.
         header: What JSON can hold.
 
     Raises:
         FileError: The file cannot be written; what was at ``path`` stays.
     """
-    from safetensors.numpy import save
-
-    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    codes = {np.dtype(code): name for name, code in DTYPES.items()}
+    entries: dict[str, Any] = {}
+    end = 0
+    for name, array in tensors.items():
+        start, end = end, end + array.nbytes
+        entries[name] = {"dtype": codes[array.dtype], "shape": list(array.shape), "data_offsets": [start, end]}
     text = json.dumps({"format_version": FORMAT_VERSION, **header})
+    head = json.dumps({"__metadata__": {PREFIX + kind: text}, **entries}).encode()
+    head += b" " * (-len(head) % 8)
     with atomic_write(path) as file:
-        # One key: safetensors writes several in any order.
-        file.write(save(contiguous, {PREFIX + kind: text}))
+        file.write(struct.pack("<Q", len(head)) + head)
+        for array in tensors.values():
+            file.write(np.ascontiguousarray(array).data)
 
 
 def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Array], str | None, dict[str, Any]]:
@@ -152,6 +158,13 @@ def _map(path: Path, base: int, dtype: str, shape: tuple[int, ...], start: int) 
     if 0 in shape:
         return np.empty(shape, DTYPES[dtype])
     return np.memmap(path, DTYPES[dtype], "r", base + start, shape).view(np.ndarray)
+
+
+def header_number(name: str, value: Any) -> float:
+    """A number of a header; a :class:`ValueError` names one that is something else, or not finite."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"the {name} is {value!r}")
+    return float(value)
 
 
 def _check_version(path: str | os.PathLike[str], header: dict[str, Any]) -> None:

@@ -8,18 +8,13 @@ memory than the largest of them. A golden is a trace that has a sample of each (
 
 from __future__ import annotations
 
-import json
 import os
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from netparity.files.disk import atomic_write
 from netparity.files.golden import SUMMARIES, check_samples, condense
-from netparity.files.tensors import FORMAT_VERSION, PREFIX, ForeignTensor, map_tensors
+from netparity.files.tensors import ForeignTensor, header_number, map_tensors, save_tensors
 from netparity.network.contract import Array
 from netparity.network.errors import FileError
 from netparity.network.network import Network
@@ -29,11 +24,7 @@ from netparity.network.settings import CaseSettings
 KIND = "trace"
 ACTIVATIONS, GRADIENTS = "activations/", "gradients/"
 
-DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8"}
-"""The dtypes of a trace's tensors, as safetensors and as NumPy call them."""
-
-TEXTS = ("backend", "dtype")
-TABLES = ("versions", "environment", "settings", "sha256", "allowed", "local")
+DTYPES = ("float32", "float64", "int64")
 
 
 @dataclass(frozen=True)
@@ -87,19 +78,7 @@ def write_trace(path: str | os.PathLike[str], header: Mapping[str, Any], tensors
     Raises:
         FileError: The file cannot be written; what was at ``path`` stays.
     """
-    names = {np.dtype(code): name for name, code in DTYPES.items()}
-    entries: dict[str, Any] = {}
-    end = 0
-    for name, array in tensors.items():
-        start, end = end, end + array.nbytes
-        entries[name] = {"dtype": names[array.dtype], "shape": list(array.shape), "data_offsets": [start, end]}
-    text = json.dumps({"format_version": FORMAT_VERSION, **header}, allow_nan=False)
-    head = json.dumps({"__metadata__": {PREFIX + KIND: text}, **entries}).encode()
-    head += b" " * (-len(head) % 8)
-    with atomic_write(path) as file:
-        file.write(struct.pack("<Q", len(head)) + head)
-        for array in tensors.values():
-            file.write(np.ascontiguousarray(array).data)
+    save_tensors(path, KIND, tensors, header)
 
 
 def open_trace(path: str | os.PathLike[str], network: Network | None = None) -> Trace:
@@ -132,23 +111,23 @@ def open_trace(path: str | os.PathLike[str], network: Network | None = None) -> 
 
 def _arrays(tensors: Mapping[str, Array | ForeignTensor]) -> Iterator[tuple[str, Array]]:
     for name, tensor in tensors.items():
-        if isinstance(tensor, ForeignTensor) or tensor.dtype.str not in DTYPES.values():
+        if isinstance(tensor, ForeignTensor) or tensor.dtype.name not in DTYPES:
             raise ValueError(f"{name!r} is of none of the dtypes {', '.join(DTYPES)}")
         yield name, tensor
 
 
 def _check_header(header: Mapping[str, Any]) -> None:
-    for key in TEXTS:
+    for key in ("backend", "dtype"):
         if not isinstance(header[key], str):
             raise ValueError(f"the header's {key} is {header[key]!r}")
-    for key in TABLES:
+    for key in ("versions", "environment", "settings", "sha256", "allowed", "local"):
         if not isinstance(header[key], dict):
             raise ValueError(f"the header's {key} is no table")
     CaseSettings.from_json(header["settings"])
     for key in ("allowed", "local"):
         for name, number in header[key].items():
-            if isinstance(number, bool) or not isinstance(number, (int, float)) or not number >= 0:
-                raise ValueError(f"the header's {key} of {name!r} is {number!r}")
+            if header_number(what := f"header's {key} of {name!r}", number) < 0:
+                raise ValueError(f"the {what} is {number!r}")
 
 
 def _network_of(header: Mapping[str, Any]) -> Network | None:

@@ -14,18 +14,13 @@ from netparity.network.network import Network
 from netparity.network.weights import check_weights, weights_like
 
 KIND = "weights"
-"""What the file says it is."""
 
 
 def save_weights(network: Network, path: str | os.PathLike[str], weights: Mapping[str, Array]) -> None:
     """Writes a canonical weights set as safetensors, atomically: a reader sees the old file or the new one.
 
-    The header says format version, layout and network. The file is written beside ``path`` and renamed.
-
-    Args:
-        network: The network that the weights are for.
-        path: Where.
-        weights: Canonical names to float32 or float64 arrays, kernels OIHW, dense (out, in).
+    The header says format version, layout and network. The file is written beside ``path`` and renamed. The weights are
+    float32 or float64, kernels OIHW, dense (out, in).
 
     Raises:
         WeightsError: The set is not canonical; nothing is written.

@@ -1,7 +1,6 @@
 """The contract between the comparer and a framework: NumPy arrays in, NumPy arrays out, NCHW at the border.
 
-A backend is found by name through the entry-point group ``netparity.backends``; the entry point names a
-class that is called without arguments. Importing the module that holds it imports the framework.
+Importing the module that holds a backend imports its framework.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class Gradients(NamedTuple):
 
     Attributes:
         loss: Cross-entropy of the softmax of the logits, mean over the batch, in nats.
-        weights: Gradient by every parameter, under canonical names, in canonical order and layout.
+        weights: Gradients by the parameters, under canonical names, in canonical order and layout.
         images: Gradient by the images, (N, C, H, W).
     """
 
@@ -50,7 +49,7 @@ class LayerGradients(NamedTuple):
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Of stochastic gradient descent on the mean cross-entropy of a batch, equal in meaning in every framework.
+    """Hyperparameters of SGD on the mean cross-entropy of a batch, equal in meaning in every framework.
 
     With the gradient ``g`` of the loss by a parameter ``w``, a step is
 
@@ -72,13 +71,12 @@ class Hyperparameters:
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        highest = {"lr": float("inf"), "momentum": 1.0, "weight_decay": float("inf"), "label_smoothing": 1.0}
-        for name, limit in highest.items():
+        for name, limit in {"lr": np.inf, "momentum": 1.0, "weight_decay": np.inf, "label_smoothing": 1.0}.items():
             given = getattr(self, name)
             value = float(np.float32(given))
             if not 0 <= value < limit or (name == "lr" and not value):
                 floor = "above 0" if name == "lr" else "0 or more"
-                upper = "" if limit == float("inf") else f" and under {limit:g}"
+                upper = "" if limit == np.inf else f" and under {limit:g}"
                 raise OptionError(f"{name} is {given}; expected a finite number, {floor}{upper}.")
             object.__setattr__(self, name, value)
 
@@ -98,7 +96,6 @@ class Step(NamedTuple):
 
 
 Listener = Callable[[Step], None]
-
 Forward = Callable[[Array], Array]
 """One way to the logits: images (N, C, H, W) in, logits (N, num_classes) out, finished when it returns."""
 
@@ -113,8 +110,7 @@ class OptimizerState(NamedTuple):
     the scale tells them apart, a state goes back into its own framework bit for bit, and into another by a factor.
 
     Attributes:
-        arrays: By canonical parameter name, in canonical layout; empty without momentum.
-        scale: The factor.
+        arrays: Arrays by canonical parameter name, in canonical layout; empty without momentum.
     """
 
     arrays: dict[str, Array]
@@ -257,7 +253,5 @@ def check_dtype(dtype: str) -> DType:
     for known in DTYPES:
         if dtype == known:
             return known
-    raise OptionError(
-        f"The dtype is {np.dtype(dtype).name if isinstance(dtype, type) else dtype!r}; "
-        f"expected one of {', '.join(DTYPES)}."
-    )
+    given = np.dtype(dtype).name if isinstance(dtype, type) else repr(dtype)
+    raise OptionError(f"The dtype is {given}; expected one of {', '.join(DTYPES)}.")

@@ -14,9 +14,8 @@ class Framework:
     """A framework.
 
     Attributes:
-        name: As backends are called: ``torch``.
+        name: As backends are called, and the extra of this distribution that installs it: ``torch``.
         title: As people write it: ``PyTorch``.
-        extra: The extra of this distribution that installs it.
         distributions: The packages that bring it, the usual one first.
         companions: What an environment needs beside it that its own metadata do not ask for.
         files: What its files of weights are called, where that is not its title.
@@ -29,7 +28,6 @@ class Framework:
 
     name: str
     title: str
-    extra: str
     distributions: tuple[str, ...]
     companions: tuple[str, ...] = ("numpy",)
     files: str = ""
@@ -40,12 +38,7 @@ class Framework:
     pool_keeps_axes: bool = False
 
     def shape(self, shape: Shape, kind: str) -> Shape:
-        """The framework's own shape of an activation.
-
-        Args:
-            shape: The canonical one, (N, C, H, W) or (N, C).
-            kind: The layer's kind.
-        """
+        """The framework's own shape of an activation of this kind of layer, from (N, C, H, W) or (N, C)."""
         if self.layout == "NHWC":
             return (shape[0], *shape[2:], shape[1])
         return (*shape, 1, 1) if self.pool_keeps_axes and kind == "avg-pool" else shape
@@ -54,11 +47,10 @@ class Framework:
 FRAMEWORKS: Mapping[str, Framework] = {
     framework.name: framework
     for framework in (
-        Framework("torch", "PyTorch", "torch", ("torch",), endings=(".pt", ".pth"), scheme="pytorch"),
+        Framework("torch", "PyTorch", ("torch",), endings=(".pt", ".pth"), scheme="pytorch"),
         Framework(
             "tf",
             "TensorFlow",
-            "tf",
             ("tensorflow", "tensorflow-cpu", "tf-nightly"),
             files="Keras",
             endings=(".keras", ".weights.h5"),
@@ -69,7 +61,6 @@ FRAMEWORKS: Mapping[str, Framework] = {
         Framework(
             "mx",
             "MXNet",
-            "mx",
             ("mxnet",),
             # It imports distutils, which Python 3.12 no longer has, and does not say so.
             companions=("numpy<2", "setuptools"),
@@ -83,11 +74,7 @@ FRAMEWORKS: Mapping[str, Framework] = {
 
 
 def framework_of(distribution: str) -> Framework | None:
-    """The framework that a package brings; None if it brings none.
-
-    Args:
-        distribution: The package's name as indexes spell it: lower case, with hyphens.
-    """
+    """The framework that a package, spelt as indexes do (lower case, with hyphens), brings; None if it brings none."""
     return next((found for found in FRAMEWORKS.values() if distribution in found.distributions), None)
 
 

@@ -36,17 +36,12 @@ def check_images(images: Array, in_channels: int | None = None) -> None:
         raise ImagesError(f"The images have {images.shape[1]} channels (shape {images.shape}); expected {in_channels}.")
     finite = np.isfinite(images)
     if not finite.all():
-        where = _first(~finite)
+        where = tuple(np.argwhere(~finite)[0].tolist())
         raise ImagesError(f"The images hold {images[where]} at (n, c, h, w) = {where}; expected finite numbers.")
 
 
 def check_labels(labels: Array, batch_size: int, num_classes: int) -> None:
-    """Raises unless ``labels`` are class numbers for a batch: (N,), integer, in 0 … ``num_classes`` - 1.
-
-    Args:
-        labels: The labels.
-        batch_size: The N that they must have.
-        num_classes: Logits of the network.
+    """Raises unless ``labels`` are class numbers for a batch: (``batch_size``,), integer, in 0 … ``num_classes`` - 1.
 
     Raises:
         ImagesError: With the first thing that is wrong, where it is, and what was expected.
@@ -59,8 +54,8 @@ def check_labels(labels: Array, batch_size: int, num_classes: int) -> None:
         raise ImagesError(f"The labels have shape {labels.shape}; expected ({batch_size},), one for each image.")
     outside = (labels < 0) | (labels >= num_classes)
     if outside.any():
-        where = _first(outside)
-        raise ImagesError(f"Label {where[0]} is {labels[where]}; expected 0 to {num_classes - 1}.")
+        where = int(outside.argmax())
+        raise ImagesError(f"Label {where} is {labels[where]}; expected 0 to {num_classes - 1}.")
 
 
 def checked_batches(
@@ -75,9 +70,8 @@ def checked_batches(
 
     Args:
         batches: Images (N, C, H, W) and labels (N,).
-        in_channels: The C that they must have.
-        num_classes: Logits of the network.
-        dtype: Of its arithmetic.
+        in_channels, num_classes: Channels of the images and logits of the network.
+        dtype: What the images come in.
         may_be_empty: Whether N may be 0, as it may in one process's part of a batch.
 
     Yields:
@@ -91,8 +85,3 @@ def checked_batches(
             check_images(images, in_channels)
             check_labels(labels, len(images), num_classes)
         yield np.require(images, dtype, ["C", "W"]), np.require(labels, np.int64, ["C", "W"])
-
-
-def _first(mask: Array) -> tuple[int, ...]:
-    """The first position, in row-major order, where ``mask`` is true."""
-    return tuple(int(axis) for axis in np.unravel_index(int(mask.argmax()), mask.shape))

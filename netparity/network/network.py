@@ -19,7 +19,6 @@ class LayerRow:
     """One line of :meth:`Network.table`.
 
     Attributes:
-        name: The canonical name.
         kind: The kind's name: ``conv``, ``max-pool``, ``concat``, ``avg-pool``, ``dense``, …
         output_shape: For one image: (C, H, W), or (C,) after the global average pool.
         parameters: How many numbers its weights and biases have.
@@ -107,12 +106,9 @@ class Network:
         """One layer alone, or one whole block, as a network that reads ``"images"``."""
         found = self[name]
         layers = (*self.members(name), found) if found.joins else (found,)
-        inside = {layer.name for layer in layers}
-
-        def rewired(layer: Layer) -> Layer:
-            return replace(layer, inputs=tuple(read if read in inside else IMAGES for read in layer.inputs))
-
-        return Network(name, tuple(map(rewired, layers)))
+        inside = {layer.name: layer.name for layer in layers}
+        wired = (replace(layer, inputs=tuple(inside.get(read, IMAGES) for read in layer.inputs)) for layer in layers)
+        return Network(name, tuple(wired))
 
     def output_shapes(
         self, in_channels: int = 1, num_classes: int = 10, image_size: tuple[int, ...] = (96, 96)
@@ -139,13 +135,8 @@ class Network:
     ) -> list[LayerRow]:
         """Shapes, parameters and multiply-adds of every layer, in canonical order.
 
-        Args:
-            in_channels: Channels of the images.
-            num_classes: Logits.
-            image_size: Height and width in pixels.
-
         Raises:
-            OptionError: A count or a size is not a whole number of 1 or more.
+            OptionError: A count or a size (height and width in pixels) is not a whole number of 1 or more.
         """
         shapes = self.output_shapes(in_channels, num_classes, image_size)
         parameters = self.parameter_shapes(in_channels, num_classes)

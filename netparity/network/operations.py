@@ -132,8 +132,7 @@ def relu_backward(y: Array, cotangent: Array) -> Array:
 
 def global_avg_pool2d(x: Array) -> Array:
     """Mean over height and width, (N, C, H, W) to (N, C)."""
-    mean: Array = np.mean(x, axis=(2, 3))
-    return mean
+    return x.mean(axis=(2, 3))
 
 
 def global_avg_pool2d_backward(x: Array, cotangent: Array) -> Array:
@@ -145,8 +144,7 @@ def global_avg_pool2d_backward(x: Array, cotangent: Array) -> Array:
 
 def dense(x: Array, weight: Array, bias: Array) -> Array:
     """``x`` (N, in) times ``weight`` (out, in) plus ``bias`` (out,): (N, out)."""
-    y: Array = x @ out_in_to_in_out(weight)
-    return y + bias
+    return x @ out_in_to_in_out(weight) + bias
 
 
 def dense_backward(x: Array, weight: Array, cotangent: Array) -> tuple[Array, Array, Array]:
@@ -215,12 +213,8 @@ def _along(axis: int, part: slice) -> Part:
 def _taps(n: int, kernel_size: int, stride: int, padding: int, length: int) -> Iterator[tuple[int, slice, slice]]:
     """For each tap of a kernel along one axis: its place, the pixels that it meets, and the outputs it meets them for.
 
-    Where a tap hangs over the border it meets nothing, so no padded copy of the input is needed.
-
-    Args:
-        n: Pixels.
-        kernel_size, stride, padding: Of the windows.
-        length: Outputs.
+    There are ``n`` pixels and ``length`` outputs. Where a tap hangs over the border it meets nothing, so no padded copy
+    of the input is needed.
     """
     for tap in range(kernel_size):
         offset = tap - padding

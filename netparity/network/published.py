@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netparity.network.network import LayerRow, Network
+from netparity.network.network import Network
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,11 @@ class PublishedTable:
     def beside(self, network: Network) -> list[tuple[PublishedRow, int, int]]:
         """Each line, with the network's parameters and multiply-adds in the table's own setting."""
         rows = network.table(self.in_channels, self.num_classes, self.image_size)
-        return [(line, *_totals([row for row in rows if line.covers(row.name)])) for line in self.rows]
+        found = []
+        for line in self.rows:
+            covered = [row for row in rows if line.covers(row.name)]
+            found.append((line, sum(row.parameters for row in covered), sum(row.multiply_adds for row in covered)))
+        return found
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,7 @@ class PublishedTraining:
 
     Attributes:
         label: Whose it is.
-        train_loss, train_accuracy, test_accuracy: After the last epoch.
-        epochs: How many these were.
+        train_loss, train_accuracy, test_accuracy: Numbers after the last of the ``epochs``.
     """
 
     label: str
@@ -74,7 +76,3 @@ class PublishedTraining:
     train_accuracy: tuple[float, float]
     test_accuracy: tuple[float, float]
     epochs: int
-
-
-def _totals(rows: Sequence[LayerRow]) -> tuple[int, int]:
-    return sum(row.parameters for row in rows), sum(row.multiply_adds for row in rows)

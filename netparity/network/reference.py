@@ -41,9 +41,8 @@ def forward(
         weights: A canonical weights set; float32 entries are exact in float64.
         images: (N, C, H, W), float32 or float64.
         dtype: ``"float64"`` or ``"float32"``, of the arithmetic and the result.
-        layers: The names to keep; None keeps all. A big batch of big images has more activations than a machine has
-            memory: 256 one-channel images of 224×224 have 12.0 GB of them in float64 in a network of 81 layers, and
-            20 kB of logits.
+        layers: The names to keep; None keeps all, which takes more memory than a machine has for a big batch of big
+            images: in float64, 256 one-channel images of 224×224 have 12.0 GB of activations in a network of 81 layers.
 
     Returns:
         Contiguous arrays (N, C, H, W); (N, C) after a global pool, (N, num_classes) at the end.
@@ -54,7 +53,7 @@ def forward(
     weights, images = _prepared(network, weights, images, dtype)
     for name in layers or ():
         network[name]
-    kept = _allocated(network, weights, images, [name for name in network.names if layers is None or name in layers])
+    kept = _allocated(network, weights, images, layers)
 
     def work(chunks: Iterator[slice]) -> None:
         for chunk in chunks:
@@ -78,11 +77,8 @@ def gradients(
     Ties in a max-pool go to the first maximum in row-major order; the derivative of ReLU at zero is zero.
 
     Args:
-        network: The network.
-        weights: A canonical weights set.
-        images: (N, C, H, W), float32 or float64.
+        network, weights, images, dtype: As in :func:`forward`.
         labels: (N,), whole numbers under num_classes.
-        dtype: Of the arithmetic and the result.
         label_smoothing: As in :func:`~netparity.network.operations.softmax_cross_entropy`.
 
     Returns:
@@ -116,7 +112,7 @@ def forward_and_gradients(
     """
     weights, images = _prepared(network, weights, images, dtype)
     check_labels(labels, len(images), weights_like(network, weights)[1])
-    kept = _allocated(network, weights, images, network.names if layers is None else layers)
+    kept = _allocated(network, weights, images, layers)
     return kept, _gradients(network, weights, images, labels, kept, label_smoothing, perturb)
 
 
@@ -124,11 +120,10 @@ def layer(network: Network, name: str, weights: Mapping[str, Array], inputs: Arr
     """One named layer alone, its ReLU included.
 
     Args:
-        network: The network.
+        network, dtype: As in :func:`forward`.
         name: A canonical name. A block's name takes the block's input and gives its concatenated output.
         weights: A canonical weights set; only this layer's entries are read.
         inputs: (N, C, H, W), or (N, C) for a dense layer.
-        dtype: Of the arithmetic and the result.
 
     Raises:
         UnknownLayerError, ImagesError, OptionError: What was wrong, and what was expected.
@@ -149,12 +144,8 @@ def layer_gradients(
     """Gradients of ``sum(layer(name, weights, inputs) * cotangent)``.
 
     Args:
-        network: The network.
-        name: A canonical name.
-        weights: A canonical weights set; only this layer's entries are read.
-        inputs: (N, C, H, W), or (N, C) for a dense layer.
-        cotangent: In the shape of the layer's output.
-        dtype: Of the arithmetic and the result.
+        network, name, weights, inputs, dtype: As in :func:`layer`.
+        cotangent: An array in the shape of the layer's output.
 
     Returns:
         ``({"weight": …, "bias": …}, input gradient)``; for a block the keys are ``p1_1.weight`` and so on.
@@ -200,11 +191,8 @@ def _part(
         raise ImagesError(f"The inputs of {name!r} have shape {inputs.shape}; expected {wanted}, none of them zero.")
     if inputs.dtype not in (np.float32, np.float64):
         raise ImagesError(f"The inputs of {name!r} have dtype {inputs.dtype}; expected float32 or float64.")
-    own = {
-        f"{layer.name}.{key}": weights[f"{layer.name}.{key}"].astype(dtype, copy=False)
-        for layer in part.weighted
-        for key in layer.parameters
-    }
+    names = [f"{layer.name}.{key}" for layer in part.weighted for key in layer.parameters]
+    own = {name: weights[name].astype(dtype, copy=False) for name in names}
     return part, own, inputs.astype(dtype, copy=False)
 
 
@@ -245,9 +233,11 @@ def _shapes(network: Network, weights: Mapping[str, Array], images: Array) -> di
 
 
 def _allocated(
-    network: Network, weights: Mapping[str, Array], images: Array, names: Collection[str]
+    network: Network, weights: Mapping[str, Array], images: Array, layers: Collection[str] | None
 ) -> dict[str, Array]:
+    """Room for the activations of these layers, or of all, in canonical order."""
     shapes = _shapes(network, weights, images)
+    names = [name for name in network.names if layers is None or name in layers]
     return {name: np.empty((len(images), *shapes[name]), images.dtype) for name in names}
 
 
@@ -276,11 +266,7 @@ def _forward(
 
 
 def before_activation(layer: Layer, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
-    """One layer's output before its ReLU, its parameters taken from a whole set of weights.
-
-    Returns:
-        A new array, NCHW by its axes; its memory order is left open.
-    """
+    """One layer's output before its ReLU, a new array, its parameters taken from a whole set of weights."""
     return layer.forward(inputs, _parameters(layer, weights))
 
 

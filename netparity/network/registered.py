@@ -22,8 +22,6 @@ from netparity.network.network import Network
 from netparity.network.published import PublishedTable, PublishedTraining
 
 GROUP = "netparity.networks"
-"""The entry-point group of networks; an entry's object is a :class:`RegisteredNetwork`."""
-
 DEFAULT_GROUP = "netparity.default_network"
 """The entry-point group with the one network that is meant where none is named."""
 
@@ -102,11 +100,6 @@ class RegisteredNetwork:
     load_data: Callable[..., TrainingData] | None = None
 
 
-def registered_networks() -> tuple[str, ...]:
-    """The names of all registered networks, sorted; nothing is imported."""
-    return tuple(sorted({entry.name for entry in entry_points(group=GROUP)}))
-
-
 @lru_cache(maxsize=16)
 def find_network(name: str) -> RegisteredNetwork:
     """The network that is registered under a name.
@@ -117,7 +110,7 @@ def find_network(name: str) -> RegisteredNetwork:
     for entry in entry_points(group=GROUP, name=name):
         found: RegisteredNetwork = entry.load()
         return found
-    known = ", ".join(registered_networks()) or "none"
+    known = ", ".join(sorted({entry.name for entry in entry_points(group=GROUP)})) or "none"
     raise OptionError(f"There is no network {name!r}; registered are: {known}.")
 
 

@@ -51,16 +51,16 @@ class CaseSettings:
         Raises:
             KeyError, TypeError, ValueError: Something is missing, or is not what it should be.
         """
-        seed, gradient_images = plain["seed"], plain.get("gradient_images")
-        for name, number in (("seed", seed), ("gradient_images", gradient_images)):
+        numbers = {"seed": plain["seed"], "gradient_images": plain.get("gradient_images")}
+        for name, number in numbers.items():
             if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
                 raise ValueError(f"the {name} is {number!r}")
-        if gradient_images is not None and gradient_images < 1:
-            raise ValueError(f"the gradient_images are {gradient_images!r}")
+        if numbers["gradient_images"] is not None and numbers["gradient_images"] < 1:
+            raise ValueError(f"the gradient_images are {numbers['gradient_images']!r}")
         count, channels, height, width = map(int, plain["shape"])
         hyperparameters = plain.get("hyperparameters")
         return cls(
-            seed=seed,
+            **numbers,
             weights=str(plain["weights"]),
             images=str(plain["images"]),
             shape=(count, channels, height, width),
@@ -68,5 +68,4 @@ class CaseSettings:
             dtypes=tuple(map(str, plain["dtypes"])),
             network=str(plain.get("network", "")),
             hyperparameters=Hyperparameters(**hyperparameters) if hyperparameters else None,
-            gradient_images=gradient_images,
         )

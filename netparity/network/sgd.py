@@ -15,6 +15,7 @@ from netparity.network.network import Network
 from netparity.network.weights import check_state, check_weights, weights_like
 
 Rule = Callable[[Array, Array, Array, Hyperparameters, int], tuple[Array, Array]]
+"""One parameter's step: from ``w``, ``v``, ``g``, hyperparameters and the batch's size to the new ``w`` and ``v``."""
 
 
 def heavy_ball(w: Array, v: Array, g: Array, hyperparameters: Hyperparameters, _size: int) -> tuple[Array, Array]:
@@ -24,8 +25,6 @@ def heavy_ball(w: Array, v: Array, g: Array, hyperparameters: Hyperparameters, _
         w: The parameter.
         v: Its velocity.
         g: The gradient of the batch's mean loss by it.
-        hyperparameters: Of the step.
-        _size: Images of the batch; a mean needs them no more.
 
     Returns:
         The new parameter and the new velocity.
@@ -52,10 +51,10 @@ def train(
         network: The network.
         weights: A canonical weights set; it is not changed.
         batches: Images (N, C, H, W) and labels (N,); N may differ from batch to batch.
-        hyperparameters: Of the optimiser and the loss.
+        hyperparameters: Settings of the optimiser and the loss.
         state: What the optimiser starts from; zero by default.
         listener: Hears of every step.
-        dtype: Of the arithmetic and the result.
+        dtype: ``"float64"`` or ``"float32"``, of the arithmetic and the result.
         rule: What a step does to one parameter.
         perturb: As in :func:`~netparity.network.reference.forward_and_gradients`.
 

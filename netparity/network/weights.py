@@ -35,7 +35,7 @@ def weights_like(network: Network, weights: Mapping[str, Array]) -> tuple[int, i
             raise WeightsError(f"{name!r} is a {type(weights[name]).__name__}; expected a NumPy array.")
         shape = weights[name].shape
         if len(shape) != rank or shape[axis] < 1:
-            raise WeightsError(f"{name!r} has shape {_shape(shape)}; expected {rank} axes, none of them empty.")
+            raise WeightsError(f"{name!r} has shape {shape}; expected {rank} axes, none of them empty.")
         sizes.append(int(shape[axis]))
     return sizes[0], sizes[1]
 
@@ -52,8 +52,7 @@ def check_weights(
     Args:
         network: The network.
         weights: Canonical names to arrays, float32 or float64.
-        in_channels: What the set must be for; None takes it from the set itself.
-        num_classes: Likewise.
+        in_channels, num_classes: What the set must be for; None takes it from the set itself.
 
     Raises:
         WeightsError: With every missing and every unexpected key, sorted, or every tensor that does not fit.
@@ -64,10 +63,9 @@ def check_weights(
     names = network.parameter_shapes()
     if differences := name_differences(weights, names):
         raise WeightsError(f"The weights do not have the {len(names)} canonical names; {differences}.")
-    own = weights_like(network, weights)
-    expected = network.parameter_shapes(
-        own[0] if in_channels is None else in_channels, own[1] if num_classes is None else num_classes
-    )
+    own_channels, own_classes = weights_like(network, weights)
+    in_channels = own_channels if in_channels is None else in_channels
+    expected = network.parameter_shapes(in_channels, own_classes if num_classes is None else num_classes)
     with np.errstate(over="ignore", invalid="ignore"):
         faults = [fault for name, shape in expected.items() for fault in tensor_faults(name, weights[name], shape)]
     if faults:
@@ -75,11 +73,7 @@ def check_weights(
 
 
 def check_precision(weights: Mapping[str, Array], dtype: str) -> None:
-    """Raises where a model of ``dtype`` cannot hold the weights bit for bit.
-
-    Args:
-        weights: Canonical names to arrays, float32 or float64.
-        dtype: The model's, by its name: ``float32``, ``bfloat16``, …
+    """Raises where a model of ``dtype`` (``float32``, ``bfloat16``, …) cannot hold the weights bit for bit.
 
     Raises:
         WeightsError: With how many arrays would lose bits, and the first of them.
@@ -103,13 +97,7 @@ def name_differences(actual: Collection[Any], desired: Collection[str]) -> str:
 
 
 def check_state(network: Network, state: OptimizerState, in_channels: int, num_classes: int) -> None:
-    """Raises unless ``state`` is an optimiser's for such a network: empty, or with an array for each parameter.
-
-    Args:
-        network: The network.
-        state: The state; its arrays are held to what :func:`check_weights` wants of weights.
-        in_channels: Channels of the images.
-        num_classes: Logits of the network.
+    """Raises unless ``state`` is empty, or holds an array for each parameter that :func:`check_weights` accepts.
 
     Raises:
         WeightsError: With everything that does not fit.
@@ -127,11 +115,11 @@ def tensor_faults(name: str, array: Any, shape: tuple[int, ...]) -> Iterator[str
     if not isinstance(array, np.ndarray):
         yield f"{name!r} is a {type(array).__name__}, expected a NumPy array"
     elif array.shape != shape:
-        yield f"{name!r} has shape {_shape(array.shape)}, expected {_shape(shape)}"
+        yield f"{name!r} has shape {array.shape}, expected {shape}"
     elif array.dtype not in (np.float32, np.float64):
         yield f"{name!r} has dtype {array.dtype}, expected float32 or float64"
     elif not _all_finite(array):
-        where = tuple(int(axis) for axis in np.argwhere(~np.isfinite(array.view(np.ndarray)))[0])
+        where = tuple(np.argwhere(~np.isfinite(array.view(np.ndarray)))[0].tolist())
         yield f"{name!r} holds {array[where]} at {where}, expected finite numbers"
 
 
@@ -140,7 +128,3 @@ def _all_finite(array: Array) -> bool:
     # A sum of squares goes through memory once, makes no mask, and is finite only if every entry is; large ones can
     # overflow it, and then a mask must tell.
     return math.isfinite(np.vdot(plain, plain)) or bool(np.isfinite(plain).all())
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"

@@ -22,7 +22,8 @@ def judge_answers(calls: BackendCalls, truths: Truths) -> list[CheckResult]:
     for dtype in truths.by_dtype:
         planned |= {Check(kind, dtype): make for kind, make in _Answers(calls, truths, dtype).checks().items()}
     # A backend is asked for its layers last.
-    done = {check: _made(check, planned[check]) for check in sorted(planned, key=lambda check: check.alone)}
+    alone = (CheckKind.LAYERS, CheckKind.LAYER_GRADIENTS)
+    done = {check: _made(check, planned[check]) for check in sorted(planned, key=lambda check: check.kind in alone)}
     results = [done[check] for check in planned]
     if training := truths.training:
         check = Check(CheckKind.TRAINING, training.steps.dtype)
@@ -31,13 +32,7 @@ def judge_answers(calls: BackendCalls, truths: Truths) -> list[CheckResult]:
 
 
 def judge_abilities(name: str, required: bool, results: Sequence[CheckResult]) -> Iterator[CheckResult]:
-    """An error, if a backend keeps its weights or was asked for, and cannot compute a thing.
-
-    Args:
-        name: The backend's.
-        required: Whether it was asked for.
-        results: Of all other checks.
-    """
+    """An error, if a backend was asked for (``required``), or keeps its weights, and yet can compute nothing."""
     computed = [result for result in results if result.check.kind is not CheckKind.WEIGHTS]
     if any(result.status is not Status.SKIPPED for result in computed):
         return
@@ -130,12 +125,7 @@ def _under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
 def _unless_refused(
     result: CheckResult, refusals: Mapping[str, BackendError], reason: BackendError | None = None
 ) -> CheckResult:
-    """The result, if it is a failure, or if nothing was refused; a pass of what is left is none.
-
-    Args:
-        result: Of the layers that the backend did call.
-        refusals: Why it did not call the others.
-        reason: Why it gave nothing else that the check needs.
+    """The result of the layers that could be called; a pass counts as skipped if some could not, or for the reason.
 
     Raises:
         BackendError: Why nothing can be said.

@@ -14,11 +14,7 @@ from netparity.workers.replies import BackendError, CalledBackend, Reply
 
 
 class BackendCalls:
-    """One backend's calls, each with its answer as soon as there is one.
-
-    Args:
-        backend: The backend, under way.
-        listener: Hears of each answer.
+    """One backend's calls, each with its answer as soon as there is one, of which the listener hears.
 
     Attributes:
         seconds: From the backend's start to its last answer.
@@ -37,24 +33,24 @@ class BackendCalls:
     def ask_whole(self, truths: Truths) -> None:
         """Makes the calls that need nothing of the reference."""
         for dtype, truth in truths.by_dtype.items():
-            self._call("build", dtype, truth.weights)
-            self._call("activations", dtype, {"images": truth.images})
+            self.call("build", dtype, truth.weights)
+            self.call("activations", dtype, {"images": truth.images})
             if wiring := truths.by_dtype.get("float64"):
-                self._call("gradients", dtype, {"images": wiring.images, "labels": wiring.labels})
+                self.call("gradients", dtype, {"images": wiring.images, "labels": wiring.labels})
             if dtype == "float32":
-                self._call("predict", dtype, {"images": truth.images})
+                self.call("predict", dtype, {"images": truth.images})
 
     def ask_layers(self, truths: Truths) -> None:
         """Makes the calls that feed each layer the reference's own input."""
         if truth := truths.by_dtype.get("float32"):
             for layer in truths.network.computing:
-                self._call("layer", "float32", {"inputs": truth.inputs(layer, "float32")}, name=layer.name)
+                self.call("layer", "float32", {"inputs": truth.inputs(layer, "float32")}, name=layer.name)
 
     def ask_layer_gradients(self, truths: Truths) -> None:
         """Makes the calls for the backward pass of each layer alone."""
         for name, truth in truths.backward.items():
             arrays = {"inputs": truth.inputs, "cotangent": truth.cotangent}
-            self._call("layer_gradients", "float32", arrays, name=name)
+            self.call("layer_gradients", "float32", arrays, name=name)
 
     def ask_training(self, truths: Truths) -> None:
         """Makes the calls for some steps of training, which change the weights: the last of all."""
@@ -64,22 +60,24 @@ class BackendCalls:
         arrays: dict[str, Array] = {}
         for place, (images, labels) in enumerate(steps.batches):
             arrays |= {f"images {place}": images.astype(steps.dtype), f"labels {place}": labels}
-        self._call("build", steps.dtype, training.initial)
+        self.call("build", steps.dtype, training.initial)
         hyperparameters = asdict(steps.hyperparameters)
-        self._call("train", steps.dtype, arrays, count=len(steps.batches), hyperparameters=hyperparameters)
+        self.call("train", steps.dtype, arrays, count=len(steps.batches), hyperparameters=hyperparameters)
 
     def ask_layer(self, name: str, dtype: DType, inputs: Array) -> Array:
         """Calls one layer once more, waits, and gives its output. Raises :class:`BackendError`."""
         call = self._backend.call("layer", {"inputs": inputs}, dtype=dtype, name=name)
         return call.result().arrays["output"]
 
+    def call(self, method: str, dtype: str, arrays: Mapping[str, Array], **values: Any) -> None:
+        """Makes one call; its key for :meth:`reply` is the method, the precision, and the layer if there is one."""
+        names = [value for value in values.values() if isinstance(value, str)]
+        self._watch((method, dtype, *names), self._backend.call(method, arrays, dtype=dtype, **values))
+
     # Answers
 
     def reply(self, *key: str) -> Reply:
-        """The answer to a call, once it has come.
-
-        Args:
-            key: The method, the precision if it has one, and the layer if it is of one.
+        """The answer to a call (its method, and precision and layer if it has them), once it has come.
 
         Raises:
             BackendError: There is none.
@@ -101,10 +99,6 @@ class BackendCalls:
     def forget(self) -> None:
         """Drops all answers: futures and their callbacks hold each other, and a next case is to find memory free."""
         self._calls.clear()
-
-    def _call(self, method: str, dtype: str, arrays: Mapping[str, Array], **values: Any) -> None:
-        names = [value for value in values.values() if isinstance(value, str)]
-        self._watch((method, dtype, *names), self._backend.call(method, arrays, dtype=dtype, **values))
 
     def _watch(self, key: tuple[str, ...], call: Future[Reply]) -> None:
         def answered(_: Future[Reply]) -> None:

@@ -48,10 +48,8 @@ class Case:
     def __post_init__(self) -> None:
         if self.settings is None:
             _, num_classes = weights_like(self.network, self.weights)
-            count, channels, height, width = self.images.shape
-            settings = CaseSettings(
-                None, CALLER, CALLER, (count, channels, height, width), num_classes, self.dtypes, self.network.name
-            )
+            shape, name = self.images.shape, self.network.name
+            settings = CaseSettings(None, CALLER, CALLER, shape, num_classes, self.dtypes, name)
             object.__setattr__(self, "settings", settings)
 
 
@@ -60,7 +58,7 @@ class Options:
     """What a caller may choose; None stands for a default that follows from the other options.
 
     Attributes:
-        seed: Of the weights.
+        seed: Seed of the weights.
         image_size: Height and width; by default the network's, or the images' own.
         in_channels: By default the weights' own, or 1.
         num_classes: By default the weights' own, or 10.
@@ -109,17 +107,14 @@ def make_case(options: Options) -> Case:
     if count > len(images):
         raise OptionError(f"{_called(options.images)} holds {len(images)} images; {count} were asked for.")
     images, labels = images[:count], labels[:count] % num_classes
-    _, _, height, width = images.shape
-    settings = CaseSettings(
+    case = Case(registered.network, weights, images, labels, dtypes)
+    settings = replace(
+        case.settings,
         seed=options.seed if options.weights is None else None,
         weights=registered.scheme if options.weights is None else _named(options.weights),
         images=registered.samples if options.images is None else _named(options.images),
-        shape=(count, in_channels, height, width),
-        num_classes=num_classes,
-        dtypes=dtypes,
-        network=registered.network.name,
     )
-    return Case(registered.network, weights, images, labels, dtypes, settings)
+    return replace(case, settings=settings)
 
 
 def options_like(trace: Trace, given: Options, seed: int | None) -> Options:
@@ -128,7 +123,7 @@ def options_like(trace: Trace, given: Options, seed: int | None) -> Options:
     Args:
         trace: The trace.
         given: The options; their seed and dtypes do not matter.
-        seed: Of the weights, if one was given.
+        seed: Seed of the weights, if one was given.
 
     Raises:
         OptionError: The trace is of another network, or its weights or images came from a file, or a caller, that
@@ -168,10 +163,8 @@ def _weights(registered: RegisteredNetwork, options: Options) -> dict[str, Array
         check_weights(registered.network, given)
         weights = dict(given)
     in_channels, num_classes = weights_like(registered.network, weights)
-    for what, wanted, own in (
-        ("image channels", options.in_channels, in_channels),
-        ("classes", options.num_classes, num_classes),
-    ):
+    sizes = {"image channels": (options.in_channels, in_channels), "classes": (options.num_classes, num_classes)}
+    for what, (wanted, own) in sizes.items():
         if wanted is not None and wanted != own:
             raise OptionError(f"{_called(given)} is for {own} {what}; {wanted} were asked for.")
     if any(weight.dtype != np.float32 for weight in weights.values()):

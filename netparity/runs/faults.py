@@ -42,7 +42,7 @@ def map_failure(calls: BackendCalls, truths: Truths, results: Sequence[CheckResu
     check, name = located[0].check, located[1].name
     with suppress(BackendError, KeyError):  # what did not come cannot be drawn
         if check == LAYERS:
-            return _map_layer(calls, truths.by_dtype["float32"], truths.network[name], "float32")
+            return _map_layer(calls, truths.by_dtype["float32"], truths.network[name])
         if check == OUTPUTS:
             actual = calls.reply("activations", "float64").arrays[name]
             desired = truths.by_dtype["float64"].activations[name]
@@ -73,12 +73,12 @@ def _explain(calls: BackendCalls, truth: GroundTruth, layer: Layer, dtype: DType
     return diagnose(truth, layer.name, dtype, actual, probe=probe)
 
 
-def _map_layer(calls: BackendCalls, truth: GroundTruth, layer: Layer, dtype: DType) -> ErrorMap | None:
+def _map_layer(calls: BackendCalls, truth: GroundTruth, layer: Layer) -> ErrorMap | None:
     if layer.joins:
-        activations = calls.reply("activations", dtype).arrays
+        activations = calls.reply("activations", "float32").arrays
         joined = layer.forward([activations[branch] for branch in layer.inputs], {})
-        return map_errors(layer.name, activations[layer.name], joined, None, dtype)
-    local = truth.local(layer, dtype)
+        return map_errors(layer.name, activations[layer.name], joined, None, "float32")
+    local = truth.local(layer, "float32")
+    actual = calls.reply("layer", "float32", layer.name).arrays["output"]
     limit = None if local.bound is None else local.bound.probable
-    actual = calls.reply("layer", dtype, layer.name).arrays["output"]
-    return map_errors(layer.name, actual, local.output, limit, dtype)
+    return map_errors(layer.name, actual, local.output, limit, "float32")

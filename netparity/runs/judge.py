@@ -96,14 +96,7 @@ def run(
     Args:
         subjects: One backend or several: a registered name (``torch``), ``module:attribute``,
             ``name=module:attribute``, or a class or a function at the top of a module.
-        images: As in :func:`judge`, like the others up to ``seed``.
-        labels: As in :func:`judge`.
-        weights: As in :func:`judge`.
-        network: As in :func:`judge`.
-        image_size: As in :func:`judge`.
-        batch_size: As in :func:`judge`.
-        dtypes: As in :func:`judge`.
-        seed: As in :func:`judge`.
+        images, labels, weights, network, image_size, batch_size, dtypes, seed: As in :func:`judge`.
         timeout: Seconds that a process may take.
         memory_limit: Bytes of address space that it may use; None for no limit.
         listener: Hears of each answer; its task is the backend's name.
@@ -133,14 +126,10 @@ def _several(subjects: Any) -> list[Any]:
 
 
 def _local(subject: Maker | Backend) -> tuple[Subject, Callable[[], Any]]:
-    """A backend that is to be judged in this process, and what makes it.
-
-    Raises:
-        OptionError: It is none, or there is none of that name.
-    """
+    """A backend that is to be judged in this process, and what makes it."""
     if isinstance(subject, str):
         name, target = find_backend(subject)
-        return Subject(name, target, required=True), partial(_imported, target)
+        return Subject(name, target, required=True), partial(_made, *target.split(":", 1))
     if not isinstance(subject, type) and hasattr(subject, "build"):
         name = str(getattr(subject, "name", type(subject).__name__))
         return Subject(name, "", required=True), lambda: subject
@@ -153,6 +142,5 @@ def _local(subject: Maker | Backend) -> tuple[Subject, Callable[[], Any]]:
     )
 
 
-def _imported(target: str) -> Any:
-    module, _, attribute = target.partition(":")
+def _made(module: str, attribute: str) -> Any:
     return getattr(import_module(module), attribute)()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from netparity.network.contract import Batch, Hyperparameters, check_dtype
+from netparity.network.contract import Hyperparameters, check_dtype
 from netparity.network.errors import OptionError
 from netparity.network.network import check_count
 from netparity.network.registered import RegisteredNetwork, default_network
-from netparity.network.settings import CaseSettings
-from netparity.network.weights import weights_like
 from netparity.runs.case import Case
 from netparity.verdict.training_truth import Steps
 
@@ -21,10 +19,9 @@ class Lockstep:
     """What a caller may choose.
 
     Attributes:
-        steps: How many.
-        batch_size: Images of a step, of the network's sample images.
+        batch_size: Images of a step, of the network's sample images, drawn without repetition.
         image_size: Height and width.
-        seed: Of the weights and of the batches.
+        seed: Seed of the weights and of the batches.
         dtype: float64 or float32.
         scheme: The initial weights: one of the network's initialisation schemes, by default its own.
         network: By default the one that is meant where none is named.
@@ -43,37 +40,10 @@ def make_lockstep(options: Lockstep, hyperparameters: Hyperparameters) -> Case:
     """The steps; in float32 also the first batch, to be judged layer by layer.
 
     Raises:
-        NetparityError: An option is out of its range.
+        NetparityError: An option is out of its range, or a batch is to be larger than there are images.
     """
     dtype = check_dtype(options.dtype)
     check_count("steps", options.steps)
-    registered = options.network or default_network()
-    batches = draw_batches(options)
-    images, labels = batches[0]
-    scheme = options.scheme or registered.scheme
-    weights = registered.init_weights(options.seed, scheme=scheme)
-    count, in_channels, height, width = images.shape
-    settings = CaseSettings(
-        seed=options.seed,
-        weights=scheme,
-        images=f"{options.steps} steps on {registered.samples}",
-        shape=(count, in_channels, height, width),
-        num_classes=weights_like(registered.network, weights)[1],
-        dtypes=(dtype,),
-        network=registered.network.name,
-        hyperparameters=hyperparameters,
-    )
-    dtypes = (dtype,) if dtype == "float32" else ()
-    steps = Steps(batches, hyperparameters, dtype)
-    return Case(registered.network, weights, images, labels, dtypes, settings, steps)
-
-
-def draw_batches(options: Lockstep) -> list[Batch]:
-    """Batches without repetition within each, drawn by the seed.
-
-    Raises:
-        OptionError: A batch is to be larger than there are images.
-    """
     registered = options.network or default_network()
     samples = registered.sample_count
     check_count("batch_size", options.batch_size)
@@ -81,5 +51,20 @@ def draw_batches(options: Lockstep) -> list[Batch]:
         raise OptionError(f"The batch size is {options.batch_size}; a lockstep has {samples} images to choose from.")
     images, labels = registered.sample_images(samples, image_size=options.image_size)
     random = np.random.default_rng(options.seed)
-    drawn = [random.permutation(samples)[: options.batch_size] for _ in range(options.steps)]
-    return [(images[rows], labels[rows]) for rows in drawn]
+    drawn = [random.permutation(samples)[: options.batch_size] for _ in range(options.steps)]  # no image twice in one
+    batches = [(images[rows], labels[rows]) for rows in drawn]
+    images, labels = batches[0]
+    scheme = options.scheme or registered.scheme
+    weights = registered.init_weights(options.seed, scheme=scheme)
+    dtypes = (dtype,) if dtype == "float32" else ()
+    steps = Steps(batches, hyperparameters, dtype)
+    case = Case(registered.network, weights, images, labels, dtypes, training=steps)
+    settings = replace(
+        case.settings,
+        seed=options.seed,
+        weights=scheme,
+        images=f"{options.steps} steps on {registered.samples}",
+        dtypes=(dtype,),
+        hyperparameters=hyperparameters,
+    )
+    return replace(case, settings=settings)

@@ -19,6 +19,7 @@ from netparity.system.progress import ProgressListener
 from netparity.verdict.report import BackendReport, Report
 from netparity.workers.backends import Subject
 from netparity.workers.client import Worker
+from netparity.workers.process import WorkerProcess
 from netparity.workers.replies import CalledBackend, Reply
 from netparity.workers.transport import shared_folder
 
@@ -37,7 +38,7 @@ def run(
         make_case: Gives the case; called once the processes are under way, so that neither waits for the other.
         subjects: The backends.
         timeout: Seconds that a backend's process may take.
-        memory_limit: Bytes of address space that it may use, or None.
+        memory_limit: Bytes of address space that it may use; None for no limit.
         listener: Hears of each answer; its task is the backend's name.
 
     Raises:
@@ -70,16 +71,16 @@ def run_each(
         stack.enter_context(threadpool_limits(threads, user_api="blas"))
         workers = []
         for subject in subjects:
-            worker = Worker(
+            process = WorkerProcess(
                 subject.name,
                 subject.target,
                 folder=folder,
-                shelf=shelf,
                 timeout=timeout,
                 threads=threads,
                 memory_limit=memory_limit,
                 python=subject.python,
             )
+            worker = Worker(process, shelf)
             stack.callback(worker.close)
             workers.append(worker)
         for worker in workers:
@@ -97,15 +98,7 @@ def judge_case(
     in_threads: bool,
     listener: ProgressListener | None = None,
 ) -> Report:
-    """Judges backends that are under way.
-
-    Args:
-        case: What they are given.
-        subjects: What they are.
-        backends: What answers for each of them.
-        in_threads: Whether their reports are made side by side, since they wait for answers.
-        listener: Hears of each answer.
-    """
+    """Judges subjects by what answers for each of them; their reports are made side by side ``in_threads``, or not."""
     truths = Truths(case, len(subjects))
     asked = [BackendCalls(backend, listener) for backend in backends]
     for stage in (
@@ -119,18 +112,15 @@ def judge_case(
     truths.prepare()
     tasks = [partial(report_backend, *pair, truths) for pair in zip(subjects, asked, strict=True)]
     reports = _in_threads(tasks) if in_threads else [task() for task in tasks]
-    losses: tuple[float, ...] = ()
-    floor: tuple[float, ...] = ()
-    if training := truths.training:
-        losses = tuple(training.losses)
-        floor = tuple(training.loss_floor) if training.steps.dtype == "float32" else ()
+    losses = tuple(truths.training.losses) if truths.training else ()
+    floor = tuple(truths.training.loss_floor) if truths.training and truths.training.steps.dtype == "float32" else ()
     return Report(case.network, tuple(reports), case.settings, environment(), losses, floor)
 
 
 def _make_way(worker: Worker, workers: Sequence[Worker], _: Future[Reply]) -> None:
     """Who has loaded makes way as long as others load: whoever loads last decides how long a run takes."""
     if not all(other.loaded.done() for other in workers):
-        worker.make_way()
+        worker.process.make_way()
 
 
 def _in_threads(tasks: Sequence[Callable[[], BackendReport]]) -> list[BackendReport]:

@@ -12,11 +12,7 @@ from netparity.verdict.training_truth import TrainingTruth
 
 
 class Truths:
-    """The reference's numbers in each precision, computed when they are first needed.
-
-    Args:
-        case: The case.
-        backends: How many backends are judged by it.
+    """The reference's numbers of a case in each precision, for so many backends; computed when they are first needed.
 
     Attributes:
         by_dtype: The numbers for each precision in which backends are judged.

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from netparity.bench.timings import BASELINE, Benchmark, Measured, Timing
 from netparity.show import json_file
-from netparity.show.run import STYLES
+from netparity.show.table import STYLES, folded, new_table, numbers, styled
 from netparity.verdict.findings import Status
 
 NOTES = (
@@ -29,8 +28,7 @@ def print_benchmark(console: Console, found: Benchmark) -> None:
         console.print(_table(found, measured))
         for timing in measured.timings:
             if timing.status is not Status.PASS:
-                status = f"[{STYLES[timing.status]}]{timing.status}[/]"
-                console.print(f"{status} {escape(timing.message)}", highlight=False)
+                console.print(f"{styled(timing.status)} {escape(timing.message)}", highlight=False)
     if found.busy:
         load = f"the load was {found.environment['load']:.1f} on {found.environment.get('cores')} cores before the run"
         console.print(f"[yellow]busy[/] {load}: other work may have taken part in these times.", highlight=False)
@@ -38,13 +36,10 @@ def print_benchmark(console: Console, found: Benchmark) -> None:
 
 
 def _table(found: Benchmark, measured: Measured) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left", title_style="bold")
-    table.title = str(measured.setting)
-    table.add_column("backend", overflow="fold")
-    table.add_column("way", no_wrap=True)
     baseline = [] if measured.setting.training else ["times\nORT"]
-    for heading in ("ms", "±", "img\n/s", "GFLOP\n/s", "of\nlimit", *baseline, "peak\nMiB", "first\ns"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    headings = ("ms", "±", "img\n/s", "GFLOP\n/s", "of\nlimit", *baseline, "peak\nMiB", "first\ns")
+    table = new_table(folded("backend"), "way", *numbers(*headings), collapse_padding=False, padding=(0, 1, 0, 0))
+    table.title = str(measured.setting)
     for timing in measured.timings:
         if timing.way:
             table.add_row(escape(timing.backend), escape(timing.way), *_cells(found, measured, timing))
@@ -56,46 +51,37 @@ def _cells(found: Benchmark, measured: Measured, timing: Timing) -> list[str]:
         word = "–" if timing.status is Status.SKIPPED else timing.status  # what is skipped needs no wider column
         return [f"[{STYLES[timing.status]}]{word}[/]"]
     fastest, slowest = timing.spread
-    ratio = [] if measured.setting.training else [_number(timing.ratio_to(measured.baseline), "{:.2f}".format)]
+    ratio = [] if measured.setting.training else [_number(timing.ratio_to(measured.baseline), ".2f")]
+    milliseconds = 1e3 * timing.median
     return [
-        _milliseconds(timing.median),
+        f"{milliseconds:.3g}" if milliseconds < 100 else f"{milliseconds:.0f}",
         f"[dim]{(slowest - fastest) / 2 / timing.median:.0%}[/]",
-        _number(timing.images_per_second, "{:.0f}".format),
-        _number(found.flops_per_second(timing), lambda flops: f"{flops / 1e9:.0f}"),
-        _number(found.share_of_limit(timing), "{:.0%}".format),
+        _number(timing.images_per_second, ".0f"),
+        _number(found.flops_per_second(timing), ".0f", 1e9),
+        _number(found.share_of_limit(timing), ".0%"),
         *ratio,
-        _number(timing.peak_memory, lambda size: f"{size / 2**20:.0f}"),
-        _number(timing.first_call, "{:.1f}".format),
+        _number(timing.peak_memory, ".0f", 2**20),
+        _number(timing.first_call, ".1f"),
     ]
 
 
 def _conditions(found: Benchmark) -> str:
     options, environment = found.options, found.environment
     timed = [timing for measured in found.measured for timing in measured.timings if timing.seconds]
-    versions = dict.fromkeys(f"{timing.backend} {timing.version}" for timing in timed)
-    told = (
-        f"{', '.join(versions) or 'nothing timed'}; rounds: {options.get('rounds')}, threads: {options.get('threads')}"
-    )
+    versions = ", ".join(dict.fromkeys(f"{timing.backend} {timing.version}" for timing in timed)) or "nothing timed"
+    told = f"{versions}; rounds: {options.get('rounds')}, threads: {options.get('threads')}"
     told += f", {environment.get('processor', 'a processor without a name')}."
     if found.limit is not None:
         told += f" Its limit: {found.limit / 1e9:.0f} GFLOP/s, the fastest product of large float32 matrices by NumPy."
     return told
 
 
-def _number(value: float | None, words: Callable[[float], str]) -> str:
-    return "[dim]–[/]" if value is None else words(value)
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{seconds * 1e3:.3g}" if seconds < 0.1 else f"{seconds * 1e3:.0f}"
+def _number(value: float | None, form: str, unit: float = 1) -> str:
+    return "[dim]–[/]" if value is None else f"{value / unit:{form}}"
 
 
 def write_json(path: Path, found: Benchmark) -> None:
-    """Writes every measurement as JSON; what there is not is null.
-
-    Raises:
-        FileError: The file cannot be written.
-    """
+    """Writes every measurement as JSON, what there is not as null; raises FileError if there can be no such file."""
     document = {
         "environment": found.environment,
         "options": found.options,
@@ -110,12 +96,9 @@ def write_json(path: Path, found: Benchmark) -> None:
 
 
 def _setting(found: Benchmark, measured: Measured) -> dict[str, Any]:
-    setting = measured.setting
     return {
-        "batch_size": setting.batch_size,
-        "image_size": setting.image_size,
-        "training": setting.training,
-        "flops": setting.flops(found.network),
+        **asdict(measured.setting),
+        "flops": measured.setting.flops(found.network),
         "baseline": BASELINE if measured.baseline else None,
         "ways": [_way(found, measured, timing) for timing in measured.timings],
     }

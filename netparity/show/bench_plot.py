@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netparity.bench.timings import Benchmark, Measured
 from netparity.network.errors import OptionError
 from netparity.network.frameworks import how_to_install
-from netparity.show.curves import COLOURS, FORMATS, picture
+from netparity.show.curves import COLOURS, picture, picture_format
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,8 +20,7 @@ def check_plot(path: Path) -> None:
     Raises:
         OptionError: Matplotlib is not installed, or it knows no such format.
     """
-    if path.suffix.removeprefix(".") not in FORMATS:
-        raise OptionError(f"'{path}' ends in {path.suffix!r}; expected {', '.join('.' + known for known in FORMATS)}.")
+    picture_format(path)
     try:
         import matplotlib as mpl  # noqa: F401
     except ModuleNotFoundError:

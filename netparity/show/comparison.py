@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from netparity.compare.comparison import Comparison, Difference, Requirement
 from netparity.files.trace import ACTIVATIONS
 from netparity.show import json_file, junit
-from netparity.verdict.findings import Status
+from netparity.show.table import new_table, numbers, styled
 
 
 def print_comparison(console: Console, found: Comparison, *, every: bool = False) -> None:
@@ -21,10 +19,8 @@ def print_comparison(console: Console, found: Comparison, *, every: bool = False
     console.print(f"{escape(found.first)} beside {escape(found.second)}", highlight=False)
     rows = found.differences if every else _telling(found)
     if rows:
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-        table.add_column("tensor", no_wrap=True)
-        for heading in ("largest\ndifference", "ulp\nthere", "share of what\nrounding allows", "entries that\ndiffer"):
-            table.add_column(heading, justify="right", no_wrap=True)
+        headings = ("largest\ndifference", "ulp\nthere", "share of what\nrounding allows", "entries that\ndiffer")
+        table = new_table("tensor", *numbers(*headings))
         for row in rows:
             table.add_row(*_cells(row))
         console.print(table)
@@ -32,8 +28,14 @@ def print_comparison(console: Console, found: Comparison, *, every: bool = False
         console.print(f"[dim]{escape(what)}: {escape(one)} | {escape(other)}[/]", highlight=False, soft_wrap=True)
     for place, before, after in found.changed:
         console.print(f"image {place}: class {before} became {after}", highlight=False)
-    for line in _verdict(found):
-        console.print(line, highlight=False)
+    if first := found.first_different:
+        console.print(f"First to differ: {escape(first.sentence())}.", highlight=False)
+    if beyond := found.first_beyond:
+        console.print(f"First beyond rounding: {escape(beyond.sentence())}.", highlight=False)
+    if found.changed:
+        console.print(f"{len(found.changed)} predictions changed.", highlight=False)
+    status, sentence = found.verdict
+    console.print(f"{styled(status)}: {sentence}", highlight=False)
 
 
 def _telling(found: Comparison) -> list[Difference]:
@@ -58,25 +60,8 @@ def _cells(row: Difference) -> list[str]:
     ]
 
 
-def _verdict(found: Comparison) -> list[str]:
-    lines = []
-    if first := found.first_different:
-        lines.append(f"First to differ: {escape(first.sentence())}.")
-    if beyond := found.first_beyond:
-        lines.append(f"First beyond rounding: {escape(beyond.sentence())}.")
-    if found.changed:
-        lines.append(f"{len(found.changed)} predictions changed.")
-    status, sentence = found.verdict
-    lines.append(f"{'[green]pass[/]' if status is Status.PASS else '[bold red]fail[/]'}: {sentence}")
-    return lines
-
-
 def write_json(path: Path, found: Comparison) -> None:
-    """The whole comparison.
-
-    Raises:
-        FileError: The file cannot be written.
-    """
+    """Writes the whole comparison as JSON; raises FileError if there can be no such file."""
     first, beyond = found.first_different, found.first_beyond
     document = {
         "first": found.first,
@@ -95,11 +80,7 @@ def write_json(path: Path, found: Comparison) -> None:
 
 
 def write_junit(path: Path, found: Comparison) -> None:
-    """A test case for each tensor; those that break what is required are failures.
-
-    Raises:
-        FileError: The file cannot be written.
-    """
+    """Writes a test case for each tensor, a failure if it breaks what is required; FileError as in write_json."""
     cases = [
         junit.Case(difference.name, "failure", difference.sentence(), str(found.required))
         if difference.beyond or (found.required is Requirement.BITWISE and not difference.identical)

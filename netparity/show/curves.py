@@ -31,9 +31,8 @@ def plot(histories: Mapping[str, Records], path: Path, *, published: PublishedTr
         published: Drawn as bands.
 
     Raises:
-        ModuleNotFoundError: Matplotlib is not installed.
+        ModuleNotFoundError, FileError: As in :func:`picture`.
         OptionError: Another ending, or no record in any history.
-        FileError: The file cannot be written.
     """
     with picture(path, (9, 3.6)) as figure:
         if not any(histories.values()):
@@ -59,6 +58,14 @@ def plot(histories: Mapping[str, Records], path: Path, *, published: PublishedTr
         losses.set_ylim(bottom=0)
 
 
+def picture_format(path: Path) -> str:
+    """One of :data:`FORMATS`, by the ending; raises OptionError for another."""
+    file_format = path.suffix.removeprefix(".")
+    if file_format not in FORMATS:
+        raise OptionError(f"'{path}' ends in {path.suffix!r}; expected {', '.join('.' + known for known in FORMATS)}.")
+    return file_format
+
+
 @contextlib.contextmanager
 def picture(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
     """A figure to draw in, which is written atomically when the block ends well. Equal figures give equal files.
@@ -76,9 +83,7 @@ def picture(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    file_format = path.suffix.removeprefix(".")
-    if file_format not in FORMATS:
-        raise OptionError(f"'{path}' ends in {path.suffix!r}; expected {', '.join('.' + known for known in FORMATS)}.")
+    file_format = picture_format(path)
     # Names and times in a file would make two of the same figures differ.
     with rc_context({"svg.hashsalt": "netparity", "svg.fonttype": "none", "font.family": "sans-serif"}):
         figure = Figure(figsize=size, layout="constrained")

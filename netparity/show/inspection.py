@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from netparity.files.inspection import Inspection, TensorRow
 from netparity.show import json_file
+from netparity.show.table import folded, new_table, numbers
 from netparity.system.text import printable
 
 SHOWN = 12
@@ -34,7 +34,8 @@ def print_inspection(console: Console, found: Inspection) -> None:
         if renamed:
             console.print("[dim]Shapes are the file's. Hashes are of the canonical layout, alike in all formats.[/]\n")
     if not found.problems:
-        console.print(f"[green]sound[/]: {_contents(found)}", highlight=False)
+        contents = f"the {len(found.tensors)} tensors of a {found.network}" if found.kind == "weights" else found.kind
+        console.print(f"[green]sound[/]: {escape(contents)}, whole and finite.", highlight=False)
         return
     count = len(found.problems)
     console.print(f"[bold red]wrong[/]: {count} {'thing' if count == 1 else 'things'}.", highlight=False)
@@ -44,19 +45,9 @@ def print_inspection(console: Console, found: Inspection) -> None:
         console.print(f"– … and {count - SHOWN} more; --json has all of them.", highlight=False)
 
 
-def _contents(found: Inspection) -> str:
-    tensors = f"the {len(found.tensors)} tensors of a {found.network}"
-    return escape(f"{tensors if found.kind == 'weights' else found.kind}, whole and finite.")
-
-
 def _table(rows: tuple[TensorRow, ...], *, renamed: bool) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("in the file" if renamed else "tensor", overflow="fold")
-    if renamed:
-        table.add_column("canonical name", overflow="fold")
-    table.add_column("shape", justify="right", no_wrap=True)
-    table.add_column("dtype", overflow="fold")
-    table.add_column("SHA-256", no_wrap=True)
+    names = map(folded, ("in the file", "canonical name") if renamed else ("tensor",))
+    table = new_table(*names, *numbers("shape"), folded("dtype"), "SHA-256")
     for row in rows:
         name = escape(printable(row.name))
         cells = [f"[bold red]{name}[/]" if row.problem else name]
@@ -67,11 +58,7 @@ def _table(rows: tuple[TensorRow, ...], *, renamed: bool) -> Table:
 
 
 def write_json(path: Path, found: Inspection) -> None:
-    """All that was found, whole hashes included.
-
-    Raises:
-        FileError: The file cannot be written.
-    """
+    """Writes all that was found as JSON, whole hashes included; raises FileError if there can be no such file."""
     document = {
         "status": "wrong" if found.problems else "sound",
         "exit_code": found.exit_code,

@@ -21,9 +21,13 @@ def write_json(path: Path, kind: str, document: Mapping[str, Any]) -> None:
     Raises:
         FileError: The file cannot be written.
     """
-    whole = _plain({"format": f"netparity {kind}", "format_version": FORMAT_VERSION, **document})
+    write_plain_json(path, {"format": f"netparity {kind}", "format_version": FORMAT_VERSION, **document})
+
+
+def write_plain_json(path: Path, value: Any) -> None:
+    """Writes a value as it is, as :func:`write_json` does it."""
     with atomic_write(path) as file:
-        file.write(json.dumps(whole, indent=1, allow_nan=False).encode() + b"\n")
+        file.write(json.dumps(_plain(value), indent=1, allow_nan=False).encode() + b"\n")
 
 
 def _plain(value: Any) -> Any:

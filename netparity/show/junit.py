@@ -13,14 +13,7 @@ Outcome = Literal["", "failure", "error", "skipped"]
 
 
 class Case(NamedTuple):
-    """One test case.
-
-    Attributes:
-        name: What was tested.
-        outcome: What became of it; empty if it passed.
-        message: Why it did not pass.
-        type: The type of that outcome.
-    """
+    """One test case: an outcome with its message and type, or an empty one if the case passed."""
 
     name: str
     outcome: Outcome = ""
@@ -29,14 +22,7 @@ class Case(NamedTuple):
 
 
 class Suite(NamedTuple):
-    """Test cases of one subject.
-
-    Attributes:
-        name: The subject.
-        cases: In order.
-        classname: What the cases belong to.
-        seconds: How long they took together, if that is known.
-    """
+    """Test cases of one subject and one class, with the seconds that they took together, if those are known."""
 
     name: str
     cases: Sequence[Case]
@@ -45,11 +31,7 @@ class Suite(NamedTuple):
 
 
 def write_junit(path: Path, name: str, suites: Iterable[Suite]) -> None:
-    """Writes test suites under one name.
-
-    Raises:
-        FileError: The file cannot be written.
-    """
+    """Writes test suites under one name; raises FileError if there can be no such file."""
     root = ElementTree.Element("testsuites", name=name)
     for suite in suites:
         outcomes = [case.outcome for case in suite.cases]

@@ -6,11 +6,9 @@ from collections.abc import Iterable
 
 
 def block_names(names: Iterable[str]) -> dict[str, str]:
-    """The block that each layer is in, or joins; empty for a layer that is in none.
+    """The block that each of a network's layers is in, or joins; empty for a layer that is in none.
 
-    Args:
-        names: The names of all layers. A block has the name of the layer that joins it, and its layers' names begin
-            with that.
+    A block has the name of the layer that joins it, and its layers' names begin with that.
     """
     known = tuple(names)
     blocks = {name.rpartition(".")[0] for name in known} & set(known)
@@ -24,9 +22,5 @@ def short_block(block: str) -> str:
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
-    """Each layer's name with its block's short one: ``3a.p1_1`` of ``b3.inception_3a.p1_1``.
-
-    Args:
-        names: The names of all layers.
-    """
+    """Each of a network's layers' names with its block's short one: ``3a.p1_1`` of ``b3.inception_3a.p1_1``."""
     return {name: short_block(block) + name[len(block) :] for name, block in block_names(names).items()}

@@ -5,46 +5,37 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from netparity.compare.matrix import Matrix, Pair, Row
 from netparity.files.trace import ACTIVATIONS
 from netparity.show import json_file
-from netparity.show.run import STYLES
+from netparity.show.table import folded, new_table, numbers, styled
 
 
 def print_matrix(console: Console, found: Matrix) -> None:
     """A row for each entry, a column for each stage, then who equals whom, and the verdict."""
-    table = Table(box=SIMPLE_HEAD, caption_justify="left", caption_style="dim", pad_edge=False, collapse_padding=True)
-    table.add_column("environment", overflow="fold")
     stages = list(dict.fromkeys(_stage(name) for row in found.rows for name in row.shares))
-    for stage in stages:
-        table.add_column(stage, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+    table = new_table(folded("environment"), *numbers(*stages), "verdict")
     for row in found.rows:
-        status = f"[{STYLES[row.status]}]{row.status}[/]"
-        table.add_row(escape(row.entry.name), *(_cell(_largest(row, stage)) for stage in stages), status)
+        largest: dict[str, float] = {}
+        for name, share in row.shares.items():
+            largest[_stage(name)] = max(share, largest.get(_stage(name), 0.0))
+        cells = (_cell(largest.get(stage)) for stage in stages)
+        table.add_row(escape(row.entry.name), *cells, styled(row.status))
     table.caption = "The largest share of its rounding bound that a layer of the stage uses; above 1 fails."
     console.print(table)
     for row in found.rows:
         for line in row.complaints:
-            words = f"{row.entry.name}: {line}"
-            console.print(f"[{STYLES[row.status]}]{row.status}[/] {escape(words)}", highlight=False)
+            console.print(f"{styled(row.status)} {escape(f'{row.entry.name}: {line}')}", highlight=False)
     _print_pairs(console, found)
     status, sentence = found.verdict
-    console.print(f"[{STYLES[status]}]{status}[/]: {escape(sentence)}", highlight=False)
+    console.print(f"{styled(status)}: {escape(sentence)}", highlight=False)
 
 
 def _stage(layer: str) -> str:
     return layer.partition(".")[0]
-
-
-def _largest(row: Row, stage: str) -> float | None:
-    """The largest share of a layer in a stage; None where nothing was measured."""
-    return max((share for name, share in row.shares.items() if _stage(name) == stage), default=None)
 
 
 def _print_pairs(console: Console, found: Matrix) -> None:
@@ -54,11 +45,8 @@ def _print_pairs(console: Console, found: Matrix) -> None:
             console.print(f"The same, bit for bit: {escape(', '.join(group))}.", highlight=False)
     if not (pairs := found.distinct_pairs):
         return
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("not the same bits", overflow="fold")
-    table.add_column("first to\ndiffer", overflow="fold")
-    for heading in ("share of what\nrounding allows", "predictions\nchanged"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    columns = (folded("not the same bits"), folded("first to\ndiffer"))
+    table = new_table(*columns, *numbers("share of what\nrounding allows", "predictions\nchanged"))
     for pair in pairs:
         first = pair.comparison.first_different
         table.add_row(
@@ -82,11 +70,7 @@ def _cell(share: float | None) -> str:
 
 
 def write_json(path: Path, found: Matrix) -> None:
-    """The whole matrix.
-
-    Raises:
-        FileError: The file cannot be written.
-    """
+    """Writes the whole matrix as JSON; raises FileError if there can be no such file."""
     document = {
         "settings": found.settings.to_json(),
         "status": found.status,

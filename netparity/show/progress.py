@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column
 from rich.text import Text
 
@@ -14,19 +14,23 @@ from netparity.system.progress import ProgressListener
 
 
 @contextlib.contextmanager
-def progress(console: Console, tasks: Sequence[str], *, off_terminal: bool = False) -> Iterator[ProgressListener]:
+def progress(
+    console: Console, tasks: Sequence[str], *, off_terminal: bool = False, remaining: bool = False
+) -> Iterator[ProgressListener]:
     """A live line for each task, gone in the end; where the console is no terminal, nothing.
 
     Args:
         console: Where it is shown.
         tasks: Their names. A task that reports without being among them gets its line then.
         off_terminal: Where the console is no terminal, print a line when a task begins and when it ends.
+        remaining: Show the time that is left instead of the time that has passed.
     """
+    time = TimeRemainingColumn if remaining else TimeElapsedColumn
     lines = Progress(
         _WordsColumn(lambda task: str(task.fields["task"]), Column(no_wrap=True, max_width=max(8, console.width // 3))),
         BarColumn(bar_width=20, table_column=Column(no_wrap=True)),
         _WordsColumn(_count, Column(no_wrap=True, justify="right")),
-        TimeElapsedColumn(table_column=Column(no_wrap=True)),
+        time(table_column=Column(no_wrap=True)),
         _WordsColumn(lambda task: task.description, Column(), style="dim"),  # the one column that gives way
         console=console,
         transient=True,

@@ -7,13 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from netparity.show import json_file, junit
 from netparity.show.layer_names import short_names
+from netparity.show.table import STYLES, new_table, numbers, styled
 from netparity.verdict.findings import (
     END_TO_END,
     GRADIENTS,
@@ -26,13 +25,6 @@ from netparity.verdict.findings import (
 )
 from netparity.verdict.report import BackendReport, Report
 
-STYLES = {
-    Status.PASS: "green",
-    Status.SKIPPED: "dim",
-    Status.SUSPECT: "yellow",
-    Status.FAIL: "bold red",
-    Status.ERROR: "bold red",
-}
 COLUMNS = {
     OUTPUTS: "float64\noutputs",
     GRADIENTS: "float64\ngradients",
@@ -50,49 +42,42 @@ def print_report(console: Console, report: Report) -> None:
     """The case in a line, a row for each backend, a sentence for whatever did not pass, and the verdict."""
     shown = [check for check in COLUMNS if any(backend.find(check) for backend in report.backends)]
     console.print(_case(report), highlight=False)
-    table = Table(box=SIMPLE_HEAD, caption_justify="left", caption_style="dim", pad_edge=False, collapse_padding=True)
-    table.add_column("\nbackend", no_wrap=True)
-    for check in shown:
-        table.add_column(COLUMNS[check], no_wrap=True)
-    table.add_column("\ntime", justify="right", no_wrap=True)
-    table.add_column("\nverdict", no_wrap=True)
+    table = new_table("\nbackend", *(COLUMNS[check] for check in shown), *numbers("\ntime"), "\nverdict")
     short = short_names(report.network.names)
     for backend in report.backends:
         version = next(iter(backend.versions.values()), "").partition("+")[0]
         cells = [_cell(backend.find(check), short) for check in shown]
-        status = f"[{STYLES[backend.status]}]{backend.status}[/]"
-        table.add_row(escape(f"{backend.name} {version}"), *cells, f"{backend.seconds:.1f} s", status)
+        table.add_row(escape(f"{backend.name} {version}"), *cells, f"{backend.seconds:.1f} s", styled(backend.status))
     if shown:
         table.caption = "The largest error, as a share of what is allowed there; above 1 fails."
     console.print(table)
     for backend in report.backends:
         for message, checks in _messages(backend).items():
-            console.print(
-                f"[{STYLES[checks[0].status]}]{checks[0].status}[/] {escape(backend.name)}: "
-                f"[bold]{', '.join(str(check.check) for check in checks)}[/] – {escape(message)}",
-                highlight=False,
-            )
+            names = ", ".join(str(check.check) for check in checks)
+            words = f"{styled(checks[0].status)} {escape(backend.name)}: [bold]{names}[/] – {escape(message)}"
+            console.print(words, highlight=False)
         if backend.diagnosis:
             why = backend.diagnosis.sentence()
             console.print(f"[bold]why[/] {escape(backend.name)}: {escape(why)}", highlight=False)
-    _print_observations(console, report)
-    console.print(_verdict(report), highlight=False)
+    for name, message, values in report.observed:
+        text = f"Shown, not judged: {name}, end to end, off by {', '.join(values)} of the largest entry; {message}."
+        console.print(f"[dim]{escape(text)}[/]", highlight=False)
+    status, sentence = report.verdict
+    console.print(f"{styled(status)}: {escape(sentence)}", highlight=False)
 
 
 def print_layers(console: Console, report: Report) -> None:
     """A row for each layer: alone, forward and backward, and after all layers before it."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("float32\nlayer", no_wrap=True)
-    judged = [backend for backend in report.backends if any(check.measurements for check in backend.checks)]
-    shares = []
-    for backend in judged:
-        for place, (check, words) in enumerate(LAYER_COLUMNS.items()):
-            table.add_column(f"{'' if place else escape(backend.name)}\n{words}", justify="right", no_wrap=True)
-            result = backend.find(check)
-            shares.append(result.layer_shares(report.network) if result else {})
+    headings, shares = [], []
+    for backend in report.backends:
+        if any(check.measurements for check in backend.checks):
+            for check, words in LAYER_COLUMNS.items():
+                headings.append(f"{escape(backend.name) if check == LAYERS else ''}\n{words}")
+                result = backend.find(check)
+                shares.append(result.layer_shares(report.network) if result else {})
+    table = new_table("float32\nlayer", *numbers(*headings))
     for name, short in short_names(report.network.names).items():
-        cells = [_share(column[name]) if name in column else "" for column in shares]
-        table.add_row(escape(short), *cells)
+        table.add_row(escape(short), *(_share(column[name]) if name in column else "" for column in shares))
     console.print(table)
     console.print(
         "[dim]The largest error, as a share of what is allowed there; above 1 fails.\n"
@@ -104,10 +89,10 @@ def print_layers(console: Console, report: Report) -> None:
 
 def print_steps(console: Console, report: Report) -> None:
     """A row for each step of training: the reference's loss, and how far each backend's is from it."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     trained = [backend for backend in report.backends if len(backend.losses) == len(report.losses)]
-    for heading in ("step", "loss", *(["float32 may\ntake it"] * bool(report.loss_floor)), *(b.name for b in trained)):
-        table.add_column(escape(heading), justify="right", no_wrap=True)
+    floors = ["float32 may\ntake it"] if report.loss_floor else []
+    headings = ("step", "loss", *floors, *(escape(backend.name) for backend in trained))
+    table = new_table(*numbers(*headings), collapse_padding=False)
     for step, loss in enumerate(report.losses):
         floor = [f"{report.loss_floor[step]:.1e}"] if report.loss_floor else []
         off = [f"{backend.losses[step] - loss:+.1e}" for backend in trained]
@@ -125,12 +110,6 @@ def _number(share: float) -> str:
     return "∞" if share == float("inf") else f"{share:.3f}" if share < 10 else f"{share:.3g}"
 
 
-def _print_observations(console: Console, report: Report) -> None:
-    for name, message, values in report.observed:
-        text = f"Shown, not judged: {name}, end to end, off by {', '.join(values)} of the largest entry; {message}."
-        console.print(f"[dim]{escape(text)}[/]", highlight=False)
-
-
 def _case(report: Report) -> str:
     settings = report.settings
     count, channels, height, width = settings.shape
@@ -143,7 +122,7 @@ def _cell(result: CheckResult | None, short: Mapping[str, str]) -> str:
     if result is None:
         return "–"
     if result.worst is None:
-        return f"[{STYLES[result.status]}]{result.status}[/]"
+        return styled(result.status)
     # Which layer it is matters most where each stands for itself, and a terminal has but eighty columns.
     name = short.get(result.worst.name, result.worst.name) if result.check == LAYERS else ""
     return f"[{STYLES[result.status]}]{_number(result.worst.share)}[/] [dim]{escape(name)}[/]"
@@ -158,17 +137,8 @@ def _messages(backend: BackendReport) -> dict[str, list[CheckResult]]:
     return messages
 
 
-def _verdict(report: Report) -> str:
-    status, sentence = report.verdict
-    return f"[{STYLES[status]}]{status}[/]: {escape(sentence)}"
-
-
 def write_json(path: Path, report: Report) -> None:
-    """The whole report, every measurement included.
-
-    Raises:
-        FileError: The file cannot be written.
-    """
+    """Writes the whole report as JSON, every measurement included; raises FileError if there can be no such file."""
     document = {
         "status": report.status,
         "exit_code": report.exit_code,
@@ -206,11 +176,7 @@ def _check(result: CheckResult) -> dict[str, Any]:
 
 
 def write_junit(path: Path, report: Report) -> None:
-    """One test suite for each backend, one test case for each check.
-
-    Raises:
-        FileError: The file cannot be written.
-    """
+    """Writes a test suite for each backend, a test case for each check; raises FileError as :func:`write_json`."""
     outcomes: dict[Status, junit.Outcome] = {Status.PASS: "", Status.SKIPPED: "skipped", Status.ERROR: "error"}
     suites = []
     for backend in report.backends:

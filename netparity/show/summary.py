@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from netparity.network.frameworks import FRAMEWORKS
 from netparity.network.network import LayerRow, Network, check_count
 from netparity.network.published import PublishedTable
 from netparity.network.registered import RegisteredNetwork
+from netparity.show.table import new_table
 
 
 def print_summary(
@@ -35,42 +35,28 @@ def print_summary(
     rows = network.table(in_channels, num_classes, image_size)
     shape = "×".join(map(str, (batch_size, in_channels, *image_size)))
     title = f"{escape(network.name)} at {shape} (N×C×H×W), {num_classes} classes"
-    console.print(_table(title, [[row] for row in rows] if layers else _stages(rows), batch_size, layers=layers))
+    groups: dict[str, list[LayerRow]] = {}
+    for row in rows:
+        groups.setdefault(row.name if layers else row.name.partition(".")[0], []).append(row)
+    console.print(_table(title, "layer" if layers else "stage", groups, batch_size))
     if registered.table:
         console.print()
         console.print(_published_table(registered.table, network))
         console.print(registered.table.note, style="dim", highlight=False)
 
 
-def _stages(rows: Sequence[LayerRow]) -> list[list[LayerRow]]:
-    """The layers of each stage: the part of their names before the first dot."""
-    stages: dict[str, list[LayerRow]] = {}
-    for row in rows:
-        stages.setdefault(_stage(row), []).append(row)
-    return list(stages.values())
-
-
-def _stage(row: LayerRow) -> str:
-    return row.name.partition(".")[0]
-
-
-def _table(title: str, groups: Sequence[Sequence[LayerRow]], batch_size: int, *, layers: bool) -> Table:
+def _table(title: str, what: str, groups: Mapping[str, Sequence[LayerRow]], batch_size: int) -> Table:
     """A row for each group: its last layer's shape, its parameters and multiply-adds together."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("layer" if layers else "stage")
-    for framework in FRAMEWORKS.values():
-        table.add_column(f"{framework.title}\n[dim]{framework.layout}[/]")
-    for column in ("parameters", "multiply-adds\n[dim]per image[/]"):
-        table.add_column(column, justify="right")
-    for members in groups:
-        last = members[-1]
-        canonical = (batch_size, *last.output_shape)
-        shapes = ["×".join(map(str, framework.shape(canonical, last.kind))) for framework in FRAMEWORKS.values()]
-        table.add_row(escape(last.name if layers else _stage(last)), *shapes, *_totals(members))
+    layouts = (Column(f"{framework.title}\n[dim]{framework.layout}[/]") for framework in FRAMEWORKS.values())
+    right = (Column(heading, justify="right") for heading in ("parameters", "multiply-adds\n[dim]per image[/]"))
+    table = new_table(Column(what), *layouts, *right, collapse_padding=False, title=title)
+    for name, members in groups.items():
+        canonical = (batch_size, *members[-1].output_shape)
+        shapes = (framework.shape(canonical, members[-1].kind) for framework in FRAMEWORKS.values())
+        table.add_row(escape(name), *("×".join(map(str, shape)) for shape in shapes), *_totals(members))
     table.add_section()
-    table.add_row(
-        "all", *([""] * len(FRAMEWORKS)), *_totals([row for members in groups for row in members]), style="bold"
-    )
+    everything = [row for members in groups.values() for row in members]
+    table.add_row("all", *([""] * len(FRAMEWORKS)), *_totals(everything), style="bold")
     return table
 
 
@@ -80,10 +66,9 @@ def _totals(rows: Sequence[LayerRow]) -> tuple[str, str]:
 
 
 def _published_table(published: PublishedTable, network: Network) -> Table:
-    table = Table(title=published.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("layer")
-    for column in ("parameters", "in K", "paper", "multiply-adds", "in M", "paper"):
-        table.add_column(column, justify="right")
+    headings = ("parameters", "in K", "paper", "multiply-adds", "in M", "paper")
+    right = (Column(heading, justify="right") for heading in headings)
+    table = new_table(Column("layer"), *right, collapse_padding=False, title=published.title)
     for line, parameters, operations in published.beside(network):
         kilo, mega = parameters / published.kilo, operations / published.mega
         table.add_row(

@@ -13,7 +13,8 @@ from typing import Any
 def lazy(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """What a package binds to its ``__getattr__`` and ``__dir__`` (PEP 562).
 
-    The names are those that the package's ``if TYPE_CHECKING:`` imports, so that they stand there alone.
+    The names are those that the package's ``if TYPE_CHECKING:`` imports, so that they stand there alone; they are its
+    ``__all__``, too, unless it has one.
 
     Args:
         package: The package's ``__name__``.
@@ -24,6 +25,8 @@ def lazy(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], li
     modules = {found.name: str(line.module) for line in imports for found in line.names}
 
     def get(name: str) -> Any:
+        if name == "__all__":
+            return sorted(modules)
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=sys.modules[package])
         found = getattr(import_module(modules[name]), name)

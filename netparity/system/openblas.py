@@ -23,11 +23,7 @@ NEEDS = {
 
 
 def openblas_kernels(processors: Path = LISTED) -> str | None:
-    """OpenBLAS's name for the best kernels that this x86 processor runs; None where it had better choose by itself.
-
-    Args:
-        processors: Where Linux lists them.
-    """
+    """OpenBLAS's name for the best kernels that this x86 processor runs; None where it had better choose by itself."""
     found = set(about_processor("flags", processors).split())
     return next((name for name, needed in NEEDS.items() if needed <= found), None)
 

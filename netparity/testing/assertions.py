@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
@@ -34,38 +34,6 @@ AnyPath = str | os.PathLike[str]
 AnyBackend = AnyPath | Trace | Callable[[], Any]
 AnyWeights = int | AnyPath | Mapping[str, Array] | None
 AnyImages = AnyPath | Array | None
-
-
-@overload
-def assert_parity(
-    backend: AnyBackend,
-    *,
-    golden: None = None,
-    require: str = "rounding",
-    weights: AnyWeights = None,
-    images: AnyImages = None,
-    image_size: tuple[int, int] | None = None,
-    batch_size: int | None = None,
-    dtype: str | None = None,
-    timeout: float = 600.0,
-    remake: str | None = None,
-) -> BackendReport: ...
-
-
-@overload
-def assert_parity(
-    backend: AnyBackend,
-    *,
-    golden: AnyPath | Trace,
-    require: str = "rounding",
-    weights: AnyWeights = None,
-    images: AnyImages = None,
-    image_size: tuple[int, int] | None = None,
-    batch_size: int | None = None,
-    dtype: str | None = None,
-    timeout: float = 600.0,
-    remake: str | None = None,
-) -> Comparison: ...
 
 
 def assert_parity(
@@ -102,7 +70,7 @@ def assert_parity(
         remake: The command that the message names for a golden to be made anew; ``netparity record`` by default.
 
     Returns:
-        What was found: the report, or the comparison.
+        The report; or the comparison with ``golden``.
 
     Raises:
         AssertionError: The numbers are not the same, or the backend raised, died or ran out of time; the message names
@@ -136,20 +104,12 @@ def update_golden(
     dtype: str | None = None,
     timeout: float = 600.0,
 ) -> Trace:
-    """Writes a golden, or writes it anew; the folder is made if it is not there.
+    """Writes a golden, or writes it anew, and gives it; the folder is made if it is not there.
 
     Args:
-        backend: As in :func:`assert_parity`.
         golden: Where it is to be. What is not given is taken from the golden that is there.
-        weights: As in :func:`assert_parity`, like those that follow.
-        images: The images.
-        image_size: Height and width.
-        batch_size: How many images.
         dtype: By default float32, or that of the golden that is there.
-        timeout: Seconds that the backend may take.
-
-    Returns:
-        The golden.
+        backend, weights, images, image_size, batch_size, timeout: As in :func:`assert_parity`.
 
     Raises:
         RecordingError: The backend gave nothing; what was at ``golden`` stays.
@@ -211,11 +171,7 @@ def _compared(
 
 
 def _golden(golden: AnyPath | Trace, remake: str | None) -> tuple[Trace, str]:
-    """A golden, and what it is called.
-
-    Raises:
-        FileError: It is not there, or none; with what makes it.
-    """
+    """A golden, and what it is called; a :class:`FileError` says what makes one that is not there."""
     if isinstance(golden, Trace):
         return golden, f"the trace of {golden.label}"
     if not Path(golden).exists():
@@ -236,11 +192,7 @@ def _stored(backend: AnyBackend) -> Trace | None:
 
 
 def _run(label: str, target: str, options: Options, timeout: float) -> Report:
-    """What a run says of one backend.
-
-    Raises:
-        MissingFrameworkError: Its framework is not installed.
-    """
+    """What a run says of one backend. Raises :class:`MissingFrameworkError`."""
     with same_import_path():
         report = run(lambda: make_case(options), [Subject(label, target)], timeout=timeout)
     first = report.backends[0].checks[0]
@@ -252,8 +204,7 @@ def _run(label: str, target: str, options: Options, timeout: float) -> Report:
 def _recorded(label: str, target: str, options: Options, timeout: float) -> Trace:
     case = make_case(options)
     with same_import_path():
-        subject = Subject(label, target)
-        return record_case(case, subject, case.dtypes[0], timeout=timeout)
+        return record_case(case, Subject(label, target), case.dtypes[0], timeout=timeout)
 
 
 def _options(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from netparity.compare.comparison import Comparison
+from netparity.compare.comparison import Comparison, setting_words
 from netparity.network.settings import CaseSettings
 from netparity.verdict.findings import Check, CheckKind, CheckResult, Status
 from netparity.verdict.report import DIAGNOSED, BackendReport, Report
@@ -23,7 +22,7 @@ def verdict_message(found: Report) -> str:
         *_others(report, first),
         f"  case: {_case(found.settings)}",
         f"  versions: {versions or 'not told'}",
-        f"  environment: {', '.join(f'{key} {_words(value)}' for key, value in found.environment.items())}",
+        f"  environment: {', '.join(f'{key} {setting_words(value)}' for key, value in found.environment.items())}",
     ]
     return "\n".join(lines)
 
@@ -83,10 +82,10 @@ def skips_note(report: BackendReport) -> str:
 def _most_telling(report: BackendReport) -> CheckResult:
     """The failure that names a layer, if there is one; else the first."""
     failures = {check.check: check for check in report.checks if check.status not in (Status.PASS, Status.SKIPPED)}
-    names = [name for name in DIAGNOSED if name in failures] or list(failures)
-    if not names:
-        return CheckResult(Check(CheckKind.ABILITIES), report.status, "nothing could be judged.")
-    return failures[names[0]]
+    for check in (*DIAGNOSED, *failures):
+        if check in failures:
+            return failures[check]
+    return CheckResult(Check(CheckKind.ABILITIES), report.status, "nothing could be judged.")
 
 
 def _place(check: CheckResult) -> str:
@@ -117,7 +116,3 @@ def _case(settings: CaseSettings) -> str:
 def _environment(found: Comparison) -> list[str]:
     lines = [f"{what}: {before} before, {after} now" for what, before, after in found.environment]
     return lines or ["versions and environment are those of the golden"]
-
-
-def _words(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

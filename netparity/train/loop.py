@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +86,10 @@ class Run:
             )
         if self.training.rank:
             return
-        history = [self.settings, *self.history]
         with atomic_write(self.folder / HISTORY) as file:
-            file.write("".join(json.dumps(record) + "\n" for record in history).encode())
-        checkpoints.save(
-            self.folder / CHECKPOINT, Checkpoint(weights, self.state, self.progress, self.settings, self.history)
-        )
+            file.write("".join(json.dumps(record) + "\n" for record in [self.settings, *self.history]).encode())
+        saved = Checkpoint(weights, self.state, self.progress, self.settings, self.history)
+        checkpoints.save(self.folder / CHECKPOINT, saved)
 
     def _train_epoch(self, count: int, listener: ProgressListener | None) -> None:
         """The rest of an epoch, or as much of it as comes before :attr:`stop`."""
@@ -148,52 +146,38 @@ class Run:
         self.save()
         return record
 
-    @classmethod
-    def resumed(cls, model: BuiltModel, saved: Checkpoint, settings: Mapping[str, Any], **given: Any) -> Run:
-        """A run that goes on from a checkpoint; ``model`` holds its weights, and ``given`` is for the class.
+    def resume(self, saved: Checkpoint) -> None:
+        """Goes on from a checkpoint, whose weights the model holds already.
 
-        It keeps the settings that it began with; where the versions of ``settings`` are others, they are noted beside.
+        The run keeps the settings that it began with; where the versions are others now, they are noted beside.
         """
         kept = dict(saved.settings)
-        old, new = kept.get("versions", {}), settings["versions"]
-        changed = [f"{name} {old.get(name)} then, {new[name]} now" for name in new if old.get(name) != new[name]]
-        if changed:
+        old, new = kept.get("versions", {}), self.settings["versions"]
+        self.changed = [f"{name} {old.get(name)} then, {new[name]} now" for name in new if old.get(name) != new[name]]
+        if self.changed:
             since = {"epoch": saved.progress.epoch, "step": saved.progress.step, "versions": new}
             kept["went_on"] = [*kept.get("went_on", []), since]
-        return cls(
-            model,
-            settings=kept,
-            changed=changed,
-            progress=saved.progress,
-            state=saved.state,
-            history=list(saved.history),
-            **given,
-        )
-
-    @staticmethod
-    def check_settings(saved: Checkpoint, settings: Mapping[str, Any]) -> None:
-        """Raises unless a training with these settings may go on from the checkpoint.
-
-        Raises:
-            OptionError: With everything that has changed.
-        """
-        old, new = (_settled(chosen) for chosen in (saved.settings, settings))
-        differing = [
-            f"{key} was {_word(old.get(key))}, now {_word(new.get(key))}"
-            for key in {**old, **new}
-            if old.get(key) != new.get(key)
-        ]
-        if differing:
-            raise OptionError(f"A training goes on only with what it began with: {'; '.join(differing)}.")
+        self.settings, self.progress, self.state, self.history = kept, saved.progress, saved.state, list(saved.history)
 
 
 SETTLED = ("backend", "batch_size", "image_size", "seed", "limit", "init", "dtype", "precision", "data")
-"""Settings that may not change when a training goes on."""
+"""Settings that may not change when a training goes on; nor may a hyperparameter."""
 
 
-def _settled(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the settings, and each hyperparameter."""
-    return {key: settings[key] for key in SETTLED if key in settings} | settings.get("hyperparameters", {})
+def check_settings(saved: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Raises unless a training that began with the saved settings may go on with others.
+
+    Raises:
+        OptionError: With everything that has changed.
+    """
+    old, new = (
+        {key: chosen[key] for key in SETTLED if key in chosen} | chosen.get("hyperparameters", {})
+        for chosen in (saved, settings)
+    )
+    differing = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    if differing:
+        words = "; ".join(f"{key} was {_word(old.get(key))}, now {_word(new.get(key))}" for key in differing)
+        raise OptionError(f"A training goes on only with what it began with: {words}.")
 
 
 def _word(value: Any) -> str:
@@ -206,14 +190,3 @@ def evaluate(model: BuiltModel, batches: Batches) -> float:
     """Share of the images whose largest logit is the label's."""
     right = sum(int((model.predict(images).argmax(axis=1) == labels).sum()) for images, labels in batches)
     return right / len(batches.images)
-
-
-def settings_of(backend: str, hyperparameters: Hyperparameters, **others: Any) -> dict[str, Any]:
-    """The first line of a history."""
-    return {
-        "format": "netparity history",
-        "format_version": 1,
-        "backend": backend,
-        "hyperparameters": asdict(hyperparameters),
-        **others,
-    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +29,7 @@ CHUNK = 64
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A registered network with weights.
-
-    Attributes:
-        registered: The network, and what its classes are called.
-        weights: Canonical.
-        image_size: Height and width of the images that it was trained on.
-    """
+    """A registered network with canonical weights, and the height and width of the images that it was trained on."""
 
     registered: RegisteredNetwork
     weights: Mapping[str, Array]
@@ -113,13 +108,9 @@ def logits(backend: Backend | None, trained: TrainedNetwork, images: Array) -> A
     images = images.astype(np.float32)
     chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
     if backend is None:
-        network, output = trained.registered.network, trained.registered.network.output
-        return np.concatenate(
-            [
-                reference.forward(network, trained.weights, chunk, dtype="float32", layers=[output])[output]
-                for chunk in chunks
-            ]
-        )
+        network = trained.registered.network
+        only = partial(reference.forward, network, trained.weights, dtype="float32", layers=[network.output])
+        return np.concatenate([only(chunk)[network.output] for chunk in chunks])
     model = backend.build({name: weight.astype(np.float32) for name, weight in trained.weights.items()}, "float32")
     return np.concatenate([model.predict(chunk) for chunk in chunks])
 

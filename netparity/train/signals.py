@@ -16,12 +16,7 @@ def stopped_by_signals(run: Run, stopping: Callable[[], None]) -> Iterator[list[
 
     Several processes would have to agree on the step after which they stop; so there, signals do what they did before.
 
-    Args:
-        run: The training.
-        stopping: Called at the first signal.
-
-    Raises:
-        KeyboardInterrupt: A second signal came.
+    At the first signal, ``stopping`` is called; the second raises :class:`KeyboardInterrupt`.
     """
     signals: list[int] = []
 

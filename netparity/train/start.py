@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from netparity.files import checkpoint
 from netparity.network.contract import Backend, Hyperparameters, JoiningBackend
@@ -18,7 +17,7 @@ from netparity.system.allocator import keep_freed_memory
 from netparity.system.environment import environment
 from netparity.system.processor import usable_cores
 from netparity.system.progress import ProgressListener
-from netparity.train.loop import CHECKPOINT, Run, settings_of
+from netparity.train.loop import CHECKPOINT, Run, check_settings
 from netparity.workers.backends import make_backend
 from netparity.workers.process import THREAD_VARIABLES
 
@@ -30,11 +29,9 @@ class TrainingOptions:
     Attributes:
         network: The network, with what it is trained on.
         name, target: The backend's, as :func:`~netparity.workers.backends.find_backend` gives them.
-        hyperparameters: Those of the optimiser and the loss.
         folder: Where the checkpoint and the history are kept.
         data: The folder of the data; None looks for them.
         any_data: Whether other data of the same form are taken.
-        batch_size: Images of a step.
         image_size: Height and width that images are resized to.
         seed: Of the weights and of the order of the images.
         limit: Trains on the first so many images only.
@@ -116,29 +113,27 @@ def start(options: TrainingOptions, command: str, downloads: AbstractContextMana
             shard=shard,
             progress=listener,
         )
-    settings = settings_of(
-        options.name,
-        options.hyperparameters,
+    settings = {
+        "format": "netparity history",
+        "format_version": 1,
+        "backend": options.name,
+        "hyperparameters": asdict(options.hyperparameters),
         **data_settings,
-        init=options.scheme,
-        processes=training.count,
-        dtype="float32",
-        versions=backend.versions(),
-        environment=environment(),
-        command=command,
-    )
-    given: dict[str, Any] = {
-        "hyperparameters": options.hyperparameters,
-        "training": training,
-        "test": test,
-        "folder": options.folder,
+        "init": options.scheme,
+        "processes": training.count,
+        "dtype": "float32",
+        "versions": backend.versions(),
+        "environment": environment(),
+        "command": command,
     }
-    if options.resume:
-        saved = checkpoint.load(options.network.network, options.folder / CHECKPOINT)
-        Run.check_settings(saved, settings)
-        return Run.resumed(backend.build(saved.weights, "float32"), saved, settings, **given)
-    weights = options.network.init_weights(options.seed, scheme=options.scheme)
-    run = Run(backend.build(weights, "float32"), settings=settings, **given)
+    saved = checkpoint.load(options.network.network, options.folder / CHECKPOINT) if options.resume else None
+    if saved:
+        check_settings(saved.settings, settings)
+    weights = saved.weights if saved else options.network.init_weights(options.seed, scheme=options.scheme)
+    model = backend.build(weights, "float32")
+    run = Run(model, options.hyperparameters, training, test, options.folder, settings)
+    if saved:
+        run.resume(saved)
     options.folder.mkdir(parents=True, exist_ok=True)
     return run
 
@@ -160,11 +155,7 @@ def settle_threads() -> None:
 def together(count: int) -> Iterator[None]:
     """Turns what a framework raises when another process has died into a sentence; each framework has its own words.
 
-    Args:
-        count: How many processes train together; with one, what is raised stays what it is.
-
-    Raises:
-        NetparityError: The block raised something.
+    ``count`` processes train together; with one, what is raised stays what it is.
     """
     try:
         yield

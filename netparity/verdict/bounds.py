@@ -51,13 +51,7 @@ def probable_gamma(m: int, u: float, confidence: float) -> float:
 
 
 def confidence(products: int, u: float, false_alarm: float = FALSE_ALARM) -> float:
-    """λ such that all sums of a run hold their probable bounds at once but for a chance of ``false_alarm``.
-
-    Args:
-        products: Products in all the sums that the run compares.
-        u: Unit roundoff.
-        false_alarm: The chance.
-    """
+    """λ such that all sums of a run, of so many products, hold their probable bounds at once but for a false alarm."""
     return math.sqrt(2 * math.log(2 * products / false_alarm)) / (1 - u)
 
 
@@ -79,12 +73,9 @@ class Bound:
 
     @classmethod
     def of_sums(cls, magnitude: Array, length: int, dtype: DType, confidence: float, largest: float) -> Bound:
-        """The bounds of sums of ``length`` products, bias included.
+        """The bounds of sums of at most ``length`` products, bias included, computed in ``dtype``.
 
         Args:
-            magnitude: ``|W| ∗ |x| + |b|`` for each entry.
-            length: The most products in one sum, the bias counted as one.
-            dtype: What the backend computes in.
             confidence: λ.
             largest: No input and no weight of these sums is larger.
         """

@@ -89,11 +89,9 @@ def check_layers(
     Layers that round nothing agree bit for bit; a block's output, with its own branches.
 
     Args:
-        check: The check.
-        truth: The reference.
-        dtype: The working precision.
+        check, truth, dtype: The check, the reference, and the working precision.
         outputs: What each layer gave on :meth:`GroundTruth.inputs`; blocks aside.
-        activations: Of one forward pass, for the blocks; None leaves them out.
+        activations: The activations of one forward pass, for the blocks; None leaves them out.
         unable: Layers that the backend cannot call alone, or could not; they are left out.
     """
     measured = []
@@ -119,11 +117,7 @@ def check_layer_gradients(
 ) -> CheckResult:
     """Each layer's backward pass alone, on the reference's own input, within its rounding bound.
 
-    Args:
-        check: The check.
-        truths: The reference's gradients, by layer.
-        dtype: The working precision.
-        given: The backend's gradients by layer: ``weight``, ``bias`` and ``inputs``.
+    Both sides' gradients are given by layer; the backend's are ``weight``, ``bias`` and ``inputs``.
     """
     measured = []
     for name, truth in truths.items():
@@ -156,22 +150,11 @@ def check_prediction(check: Check, truth: GroundTruth, dtype: DType, logits: Arr
 
 
 def check_training(
-    check: Check,
-    truth: TrainingTruth,
-    losses: Array,
-    weights: Mapping[str, Array],
-    state: OptimizerState,
+    check: Check, truth: TrainingTruth, losses: Array, weights: Mapping[str, Array], state: OptimizerState
 ) -> CheckResult:
     """A training in float64: the loss of every step, and all weights and momenta after the last, within the gate.
 
     A momentum is compared as a share of its own largest entry, or of its weights', which it is added to.
-
-    Args:
-        check: The check.
-        truth: The reference's training.
-        losses: The backend's, (steps,).
-        weights: After the last step.
-        state: The optimiser's, likewise.
     """
     velocity = state.scaled(1.0)
     measured = [_within_gate("losses", losses, truth.losses, 0.0)]
@@ -208,8 +191,8 @@ def observe_gradients(name: str, truth: GroundTruth, kinks: Kinks, gradients: Ma
     Args:
         name: The observation's name.
         truth: The reference for the same images.
-        kinks: How many kinks are undecided.
-        gradients: By parameter, and ``images``.
+        kinks: Number of undecided kinks.
+        gradients: The backend's gradients by parameter, and ``images``.
     """
     values = {}
     for key, right in {**truth.gradients.weights, "images": truth.gradients.images}.items():

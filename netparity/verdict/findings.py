@@ -71,23 +71,13 @@ class CheckKind(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Check:
-    """One check: what is checked, and in which precision.
-
-    Attributes:
-        kind: What is checked.
-        dtype: The precision; None for what has none.
-    """
+    """One check: what is checked, and in which precision, if it has one."""
 
     kind: CheckKind
     dtype: DType | None = None
 
     def __str__(self) -> str:
         return f"{self.kind} {self.dtype}" if self.dtype else str(self.kind)
-
-    @property
-    def alone(self) -> bool:
-        """Whether each layer is judged by itself."""
-        return self.kind in (CheckKind.LAYERS, CheckKind.LAYER_GRADIENTS)
 
 
 LAYERS = Check(CheckKind.LAYERS, "float32")
@@ -104,7 +94,6 @@ class Measurement:
 
     Attributes:
         name: The layer's or parameter's canonical name.
-        status: ``pass``, ``suspect`` or ``fail``.
         share: The largest error as a share of what is allowed; above 1 fails, infinite for what cannot be compared.
         error: The absolute error at the worst entry.
         limit: What is allowed there.
@@ -143,8 +132,6 @@ class CheckResult:
     """One check of one backend.
 
     Attributes:
-        check: The check.
-        status: The verdict.
         message: A sentence; for a failure it names the first tensor in canonical order that fails.
         measurements: In canonical order; empty where nothing was compared.
     """

@@ -20,7 +20,6 @@ GRADIENT_SAMPLES = 2
 """Images on which gradients are judged layer by layer. A backward pass treats all images alike, so a few will do; what
 joins them, the sum over the batch, is judged over all of them end to end in float64."""
 
-
 WIRING_SAMPLES = 2
 """Images on which float64 is judged. It settles the wiring, which is the same for every image, and the sum over a
 batch, for which two will do; in float32, where each image has roundings of its own, all of them are."""
@@ -47,11 +46,11 @@ class GroundTruth:
 
     Args:
         network: The network.
-        weights: A canonical weights set of it.
+        weights: A canonical weights set.
         images: (N, C, H, W), float32.
         labels: (N,).
         backends: How many backends the run compares: its chance of a false alarm is shared among them.
-        seed: Of the noise floor's perturbations.
+        seed: Seed of the noise floor's perturbations.
     """
 
     def __init__(
@@ -74,8 +73,7 @@ class GroundTruth:
         self._seed = seed
         self._rounded: dict[tuple[str, str], Array] = {}
         self._locals: dict[tuple[str, str], Local] = {}
-        self._floors: dict[str, dict[str, float]] = {}
-        self._kinks: dict[str, Kinks] = {}
+        self._noise: dict[str, tuple[dict[str, float], Kinks]] = {}
 
     @cached_property
     def activations(self) -> dict[str, Array]:
@@ -146,17 +144,17 @@ class GroundTruth:
         Two runs of the reference in the working precision, every sum moved by its probable bound: with a random
         sign for each entry; and all of them up, which is the worst that roundings can do to one-signed weights.
         """
-        if dtype not in self._floors:
-            self._perturb(dtype)
-        return self._floors[dtype]
+        if dtype not in self._noise:
+            self._noise[dtype] = self._perturb(dtype)
+        return self._noise[dtype][0]
 
     def kinks(self, dtype: DType) -> Kinks:
         """How many kinks of the first :data:`WIRING_SAMPLES` images an error of the noise floor may decide."""
         self.noise_floor(dtype)
-        return self._kinks[dtype]
+        return self._noise[dtype][1]
 
-    def _perturb(self, dtype: DType) -> None:
-        """Computes the noise floor and, in the second of its runs, the kinks within it."""
+    def _perturb(self, dtype: DType) -> tuple[dict[str, float], Kinks]:
+        """The noise floor and, in the second of its runs, the kinks within it."""
         random = np.random.default_rng(self._seed)
         weights = {name: array.astype(dtype) for name, array in self.weights.items()}
         floor = dict.fromkeys([IMAGES, *self.network.names], 0.0)
@@ -179,8 +177,7 @@ class GroundTruth:
                     x, after_a_pool = inputs[0][:WIRING_SAMPLES], self.network.reads_a_pool(layer)
                     kinks.append(layer.undecided(before, x, error, input_error, after_a_pool=after_a_pool))
         del floor[IMAGES]
-        self._floors[dtype] = floor
-        self._kinks[dtype] = Kinks(*map(sum, zip(*kinks, strict=True)))
+        return floor, Kinks(*map(sum, zip(*kinks, strict=True)))
 
     def length(self, layer: Layer) -> int:
         """How many terms one output entry of ``layer`` sums."""

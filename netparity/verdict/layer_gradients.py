@@ -40,11 +40,6 @@ def layer_gradient_truth(truth: GroundTruth, layer: Layer, dtype: DType) -> Laye
 
     The cotangent is drawn from a normal distribution, seeded by the layer's name: whatever the loss may be, it has
     both signs, so that roundings stay independent, and it is nowhere too small to show a fault.
-
-    Args:
-        truth: The reference's numbers.
-        layer: Any that computes something by itself.
-        dtype: The working precision.
     """
     inputs = truth.inputs(layer, dtype)[:GRADIENT_SAMPLES]
     shape = (len(inputs), *truth.shapes[layer.name])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,6 @@ class Diagnosis:
     """What is the matter with one layer.
 
     Attributes:
-        layer: Its canonical name.
         explanations: Every known difference that gives the backend's numbers; none, one or several.
         pattern: Where the error is.
     """
@@ -73,7 +72,6 @@ class Observation:
     """Numbers that are worth a look and decide nothing.
 
     Attributes:
-        name: What was looked at.
         message: What is to be seen, in a sentence.
         values: By tensor.
     """
@@ -93,7 +91,6 @@ class BackendReport:
     """One backend in one run.
 
     Attributes:
-        name: The backend's name.
         versions: As the backend tells them; empty if it could not be loaded.
         checks: In the order in which they are made.
         seconds: From the start of its process to its last answer.
@@ -115,19 +112,13 @@ class BackendReport:
     @property
     def status(self) -> Status:
         """The most severe status of its checks; a check that was skipped leaves a pass a pass."""
-        done = [check.status for check in self.checks if check.status is not Status.SKIPPED]
-        return worst(done)
+        return worst([check.status for check in self.checks if check.status is not Status.SKIPPED])
 
     @property
     def skips(self) -> str:
         """How many checks it was spared, in brackets: a pass should not look like more than it is."""
         skipped = sum(check.status is Status.SKIPPED for check in self.checks)
         return f" ({skipped} of {len(self.checks)} checks skipped)" if skipped else ""
-
-    @property
-    def located(self) -> tuple[CheckResult, Measurement] | None:
-        """The failure that says most surely where a fault is, and its check; None if no tensor fails."""
-        return locate(self.checks)
 
     def find(self, check: Check) -> CheckResult | None:
         """What became of a check; None if it was not to be made."""
@@ -145,11 +136,10 @@ class BackendReport:
         raise KeyError(str(check))
 
 
-def locate(checks: Iterable[CheckResult]) -> tuple[CheckResult, Measurement] | None:
-    """The first failure of the checks in :data:`LOCATING`, else of any other, and its check."""
-    made = list(checks)
-    first = [check for name in LOCATING for check in made if check.check == name]
-    return next(((check, failure) for check in first + made if (failure := check.first_failure) is not None), None)
+def locate(checks: Sequence[CheckResult]) -> tuple[CheckResult, Measurement] | None:
+    """The failure that says most surely where a fault is, and its check; None if no tensor fails."""
+    first = [check for name in LOCATING for check in checks if check.check == name]
+    return next(((check, failure) for check in [*first, *checks] if (failure := check.first_failure) is not None), None)
 
 
 def faulty_layer(network: Network, check: CheckResult, failure: Measurement) -> str:
@@ -217,7 +207,9 @@ class Report:
             return self.status, f"{passed} of {len(judged)} judged backends pass."
         if any(backend.versions for backend in self.backends):
             return Status.ERROR, "nothing could be judged: every check was skipped."
-        return Status.ERROR, f"no backend is installed: {_installing()}."
+        first, *others, last = FRAMEWORKS
+        extras = f"{how_to_install(first)}, {', '.join(f'[{extra}]' for extra in others)} or [{last}]"
+        return Status.ERROR, f"no backend is installed: {extras}."
 
     @property
     def exit_code(self) -> int:
@@ -225,9 +217,3 @@ class Report:
         if self.status is Status.PASS:
             return 0
         return 1 if self.status.failed else 2
-
-
-def _installing() -> str:
-    """How to install any of the frameworks."""
-    first, *others = (framework.extra for framework in FRAMEWORKS.values())
-    return f"{how_to_install(first)}, {', '.join(f'[{extra}]' for extra in others[:-1])} or [{others[-1]}]"

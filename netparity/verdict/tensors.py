@@ -89,6 +89,6 @@ def _wrong_kind(name: str, actual: Array | None, shape: tuple[int, ...], dtype: 
 
 def _not_finite(name: str, actual: Array) -> Measurement:
     wrong = ~np.isfinite(actual)
-    where = tuple(int(axis) for axis in np.argwhere(wrong)[0])
+    where = tuple(np.argwhere(wrong)[0].tolist())
     fault = f"holds {actual[where]} at {where} ({wrong.mean():.2%} of its entries are not finite)"
     return Measurement(name, Status.FAIL, float("inf"), index=where, beyond=float(wrong.mean()), message=fault)

@@ -24,7 +24,7 @@ class Steps:
 
     Attributes:
         batches: A step for each: images (N, C, H, W) and labels (N,).
-        hyperparameters: Of the optimiser and the loss.
+        hyperparameters: Settings of the optimiser and the loss.
         dtype: In float64 they are judged; in float32, where each kink that rounding decides takes them further apart,
             they are shown.
     """
@@ -35,13 +35,7 @@ class Steps:
 
 
 class TrainingTruth:
-    """The reference's training, in float64; computed when it is first needed.
-
-    Args:
-        network: The network.
-        weights: Its weights to begin with; canonical.
-        steps: What it is trained with.
-    """
+    """The reference's training of a network, from these canonical weights on, in float64; computed when needed."""
 
     def __init__(self, network: Network, weights: Mapping[str, Array], steps: Steps) -> None:
         self.network = network
@@ -51,16 +45,11 @@ class TrainingTruth:
     @property
     def losses(self) -> Array:
         """The loss of each step, before it changes the weights: (steps,)."""
-        return np.array([step.loss for step in self._trained[2]])
+        return self._trained[2]
 
     def prepare(self) -> tuple[Array, Array | None]:
         """Computes now what a report will need, and gives it: the losses, and in float32 their floor."""
         return self.losses, self.loss_floor if self.steps.dtype == "float32" else None
-
-    @property
-    def accuracies(self) -> Array:
-        """The share of right answers of each step, likewise: (steps,)."""
-        return np.array([step.accuracy for step in self._trained[2]])
 
     @property
     def weights(self) -> dict[str, Array]:
@@ -82,26 +71,19 @@ class TrainingTruth:
         strayed = np.zeros(len(self.losses))
         for upward in (False, True):
             noise = _Noise(self.network, self.initial, self.steps, upward=upward)
-            seen: list[Step] = []
-            train(
-                self.network,
-                self.initial,
-                self.steps.batches,
-                self.steps.hyperparameters,
-                listener=seen.append,
-                dtype="float32",
-                perturb=noise,
-            )
-            strayed = np.maximum(strayed, np.abs([step.loss for step in seen] - self.losses))
+            _, _, losses = self._train("float32", noise)
+            strayed = np.maximum(strayed, np.abs(losses - self.losses))
         return np.maximum.accumulate(strayed)
 
     @cached_property
-    def _trained(self) -> tuple[dict[str, Array], OptimizerState, list[Step]]:
+    def _trained(self) -> tuple[dict[str, Array], OptimizerState, Array]:
+        return self._train("float64", None)
+
+    def _train(self, dtype: DType, perturb: reference.Perturb | None) -> tuple[dict[str, Array], OptimizerState, Array]:
         seen: list[Step] = []
-        weights, state = train(
-            self.network, self.initial, self.steps.batches, self.steps.hyperparameters, listener=seen.append
-        )
-        return weights, state, seen
+        given = self.steps.batches, self.steps.hyperparameters
+        trained = train(self.network, self.initial, *given, listener=seen.append, dtype=dtype, perturb=perturb)
+        return *trained, np.array([step.loss for step in seen])
 
 
 class _Noise:

@@ -16,13 +16,12 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 from netparity.network.contract import Backend
-from netparity.network.errors import OptionError
+from netparity.network.errors import NetparityError, OptionError
 from netparity.network.frameworks import FRAMEWORKS
 from netparity.system.stderr import quiet
 from netparity.workers.interpreters import find_interpreter
 
 GROUP = "netparity.backends"
-"""The entry-point group."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Subject:
     """A backend to be judged.
 
     Attributes:
-        name: As it is called in the report.
+        name: What reports call it.
         target: Its ``module:attribute``.
         required: Whether a missing framework is an error; otherwise the backend is skipped.
         python: The interpreter that runs it; None for this one.
@@ -112,8 +111,7 @@ def choose(named: Sequence[str], interpreters: Sequence[str] = ()) -> list[Subje
     Raises:
         OptionError: A backend, or an interpreter, that is not there.
     """
-    chosen = dict(find_backend(name) for name in named)
-    subjects = {name: Subject(name, target, required=True) for name, target in chosen.items()}
+    subjects = {name: Subject(name, target, required=True) for name, target in map(find_backend, named)}
     if not named:
         subjects = {name: Subject(name, target) for name, target in registered_backends().items()}
     for interpreter in interpreters:
@@ -121,10 +119,8 @@ def choose(named: Sequence[str], interpreters: Sequence[str] = ()) -> list[Subje
         backend, _, path = rest.rpartition(":")
         if not label or not path:
             raise OptionError(f"--python is {interpreter!r}; expected NAME=PATH or NAME=BACKEND:PATH.")
-        if backend or label not in subjects:
-            _, target = find_backend(backend or label)
-        else:
-            target = subjects[label].target
+        again = label in subjects and not backend
+        target = subjects[label].target if again else find_backend(backend or label)[1]
         subjects[label] = Subject(label, target, required=True, python=find_interpreter(path))
     return list(subjects.values())
 
@@ -133,16 +129,21 @@ def make_backend(name: str, target: str) -> Backend:
     """The backend at ``module:attribute``, in this process.
 
     Raises:
-        OptionError: A module that it needs is not installed, or its module has no such attribute.
+        OptionError: A module that it needs is not installed, its module has no such attribute, or making it fails.
     """
     module, _, attribute = target.partition(":")
     try:
-        with quiet():
-            made: Backend = getattr(import_module(module), attribute)()
+        with quiet(NetparityError):
+            make = getattr(import_module(module), attribute, None)
+            if make is None:
+                raise OptionError(f"The module {module!r} has no {attribute!r} to make the backend {name} with.")
+            made: Backend = make()
+    except NetparityError:
+        raise
     except ModuleNotFoundError as error:
         raise OptionError(f"{name} needs the Python module {error.name!r}, which is not installed.") from None
-    except AttributeError:
-        raise OptionError(f"The module {module!r} has no {attribute!r} to make the backend {name} with.") from None
+    except Exception as error:
+        raise OptionError(f"{name} cannot be made: {type(error).__name__}: {error}.") from error
     return made
 
 

@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
 from netparity.network.contract import Array
@@ -24,58 +23,28 @@ class Worker:
     Calls are answered in the order in which they were made; none waits for the one before it to be answered.
 
     Args:
-        label: The name of the backend in messages.
-        target: The backend's ``module:attribute``.
-        folder: An existing folder, in which the worker gets one of its own for its arrays.
+        process: The process, just started.
         shelf: Where this side shares arrays; the workers of one run have one shelf.
-        timeout: Seconds after which the process is ended.
-        threads: How many the framework may start, unless the caller's own environment says.
-        memory_limit: Address space in bytes, or None.
-        python: The interpreter; None for this one.
-        variables: Of the process's environment, whatever the caller's own says.
     """
 
-    def __init__(
-        self,
-        label: str,
-        target: str,
-        *,
-        folder: Path,
-        shelf: Shelf,
-        timeout: float,
-        threads: int,
-        memory_limit: int | None = None,
-        python: str | None = None,
-        variables: Mapping[str, str] | None = None,
-    ) -> None:
-        self.label = label
-        self._started = time.monotonic()
+    def __init__(self, process: WorkerProcess, shelf: Shelf) -> None:
+        self.process = process
+        self.label = process.label
+        self._shelf = shelf
         self._garbled = False
         self._closed = False
         self._ended = ""
-        self._place = f" in {python}" if python else ""
-        self._shelf = shelf
         self._waiting: deque[Future[Reply]] = deque()
         self._lock = threading.Lock()
-        self._process = WorkerProcess(
-            label,
-            target,
-            folder=folder,
-            timeout=timeout,
-            threads=threads,
-            memory_limit=memory_limit,
-            python=python,
-            variables=variables,
-        )
-        self._stream = self._process.socket.makefile("r", encoding="utf-8", newline="\n")
+        self._stream = process.socket.makefile("r", encoding="utf-8", newline="\n")
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.loaded = self.call("load", target=target)
+        self.loaded = self.call("load", target=process.target)
 
     @property
     def seconds(self) -> float:
         """How long ago the process was started."""
-        return time.monotonic() - self._started
+        return time.monotonic() - self.process.started
 
     def call(self, method: str, arrays: Mapping[str, Array] | None = None, **values: Any) -> Future[Reply]:
         """Asks for ``method``; the future gives its :class:`Reply` or raises :class:`BackendError`."""
@@ -88,31 +57,27 @@ class Worker:
                 return future
             self._waiting.append(future)
         with contextlib.suppress(OSError):  # a dead worker is noticed, and reported, by the reader
-            self._process.socket.sendall(line.encode())
+            self.process.socket.sendall(line.encode())
         return future
-
-    def make_way(self) -> None:
-        """Lowers the priority of the process, all its threads included."""
-        self._process.make_way()
 
     def close(self) -> None:
         """Ends the process; calls that are still waiting get an error. A second time, it does nothing."""
         if self._closed:
             return
         self._closed = True
-        self._process.kill()
+        self.process.kill()
         self._reader.join()
         self._stream.close()
-        self._process.socket.close()
+        self.process.socket.close()
 
     def _read(self) -> None:
         with contextlib.suppress(OSError):
             self._garbled = not self._understand()
         if self._garbled:
-            self._process.kill()
-        self._process.wait()
+            self.process.kill()
+        self.process.wait()
         with self._lock:
-            self._ended = self._process.describe_end(self._garbled)
+            self._ended = self.process.describe_end(self._garbled)
             abandoned = list(self._waiting)
             self._waiting.clear()
         for future in abandoned:
@@ -131,7 +96,7 @@ class Worker:
 
     def _resolve(self, future: Future[Reply], reply: dict[str, Any]) -> None:
         if "error" in reply:
-            future.set_exception(reply_error(self.label, reply, self._place))
+            future.set_exception(reply_error(self.label, reply, self.process.place))
             return
         try:
             future.set_result(Reply(reply["values"], take_arrays(reply["arrays"])))

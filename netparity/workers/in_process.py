@@ -17,11 +17,7 @@ from netparity.workers.worker import Calls
 class InProcess:
     """Answers the calls of :class:`~netparity.workers.client.Worker` at once, without a process of its own.
 
-    What the backend raises becomes the same error, with what was raised as its cause.
-
-    Args:
-        label: The name of the backend in messages.
-        make: Makes the backend.
+    What the backend raises becomes the same error, with what was raised as its cause; ``label`` is the backend's name.
     """
 
     def __init__(self, label: str, make: Callable[[], Any]) -> None:

@@ -46,21 +46,11 @@ def find_interpreter(path: str) -> str:
     return str(Path.cwd() / found)  # not resolved: a link is what makes a virtual environment's Python its own
 
 
-def worker_command(python: str | None) -> list[str]:
-    """How a worker is started; its own arguments follow.
-
-    Args:
-        python: The interpreter; None for this one.
-    """
-    # Unbuffered: what a process says before it is killed are its last words.
-    return [python or sys.executable, "-u", "-c", START]
-
-
 def worker_environment(python: str | None, folder: Path, target: str) -> dict[str, str]:
     """The variables of a worker's process: this one's, and where another interpreter finds what it is to import.
 
     Args:
-        python: The interpreter; None for this one.
+        python: The other interpreter; None for this one.
         folder: Where links to the packages may be put: beside them may lie packages for this interpreter alone.
         target: The backend's ``module:attribute``, whose package goes along if this interpreter has it.
     """

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from netparity.system.text import printable
-from netparity.workers.interpreters import worker_command, worker_environment
+from netparity.workers.interpreters import START, worker_environment
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -41,14 +42,19 @@ class WorkerProcess:
     """A worker's process, with a socket to it.
 
     Args:
-        label: The name of the backend in messages.
+        label: The name of the backend, or what else it runs, in messages.
         target: The backend's ``module:attribute``.
         folder: An existing folder, in which the worker gets one of its own for its arrays.
         timeout: Seconds after which the process is ended.
         threads: How many the framework may start, unless the caller's own environment says.
         memory_limit: Address space in bytes, or None.
         python: The interpreter; None for this one.
-        variables: Of the process's environment, whatever the caller's own says.
+        variables: Variables of the process's environment, whatever the caller's own says.
+
+    Attributes:
+        place: Where it runs, as the end of a message; empty for this interpreter.
+        socket: This side's end of the socket.
+        started: When it was started, by :func:`time.monotonic`.
     """
 
     def __init__(
@@ -59,18 +65,22 @@ class WorkerProcess:
         folder: Path,
         timeout: float,
         threads: int,
-        memory_limit: int | None,
-        python: str | None,
-        variables: Mapping[str, str] | None,
+        memory_limit: int | None = None,
+        python: str | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
-        self._label = label
+        self.label = label
+        self.target = target
+        self.place = f" in {python}" if python else ""
+        self.started = time.monotonic()
         self._timeout = timeout
         self._timed_out = False
         self._printed = b""
         self.socket, theirs = socket.socketpair()
-        command = [*worker_command(python), "--socket", str(theirs.fileno()), "--folder", tempfile.mkdtemp(dir=folder)]
-        if memory_limit:
-            command += ["--memory-limit", str(memory_limit)]
+        # Unbuffered: what a process says before it is killed are its last words.
+        command = [python or sys.executable, "-u", "-c", START]
+        command += [str(theirs.fileno()), tempfile.mkdtemp(dir=folder), str(memory_limit or 0)]
+        environment = dict.fromkeys(THREAD_VARIABLES, str(threads)) | worker_environment(python, folder, target)
         with theirs:
             self._process = subprocess.Popen(
                 command,
@@ -78,11 +88,7 @@ class WorkerProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno()],
-                env={
-                    **dict.fromkeys(THREAD_VARIABLES, str(threads)),
-                    **worker_environment(python, folder, target),
-                    **(variables or {}),
-                },
+                env={**environment, **(variables or {})},
                 **_OWN_GROUP,
             )
         self._timer = threading.Timer(min(timeout, threading.TIMEOUT_MAX), self._out_of_time)
@@ -111,23 +117,20 @@ class WorkerProcess:
         self._output.join(timeout=1)  # a child that left the process's group may hold the other end open
 
     def describe_end(self, garbled: bool) -> str:
-        """How the process ended and what it printed last, as a sentence; :meth:`wait` comes first.
-
-        Args:
-            garbled: Whether it was ended because it sent something else than replies.
-        """
+        """How the process ended (``garbled``: it sent no replies) and what it printed last; first :meth:`wait`."""
         code = self._process.returncode
         if self._timed_out:
-            end = f"{self._label} did not finish within {self._timeout:g} s and was ended"
+            end = f"{self.label} did not finish within {self._timeout:g} s and was ended"
         elif garbled:
-            end = f"{self._label} sent what is no reply and was ended"
+            end = f"{self.label} sent what is no reply and was ended"
         elif code < 0:
-            end = f"{self._label} was killed by {signal.Signals(-code).name}"
+            end = f"{self.label} was killed by {signal.Signals(-code).name}"
             if code == -signal.SIGKILL:
                 end += ", as when memory runs out"
         else:
-            end = f"{self._label} ended by itself with exit code {code}"
-        words = self._last_words()
+            end = f"{self.label} ended by itself with exit code {code}"
+        lines = [printable(line).strip() for line in self._printed.decode(errors="replace").splitlines()]
+        words = next((line for line in reversed(lines) if line), "")
         return f"{end}; its last words: {words}" if words else f"{end}, without a word."
 
     def _out_of_time(self) -> None:
@@ -140,7 +143,3 @@ class WorkerProcess:
         with self._process.stdout as output:
             while printed := os.read(output.fileno(), 65536):
                 self._printed = (self._printed + printed)[-KEPT_OUTPUT:]
-
-    def _last_words(self) -> str:
-        lines = [printable(line).strip() for line in self._printed.decode(errors="replace").splitlines()]
-        return next((line for line in reversed(lines) if line), "")

@@ -62,13 +62,7 @@ def describe_error(error: BaseException) -> dict[str, Any]:
 
 
 def reply_error(label: str, reply: Mapping[str, Any], place: str = "") -> BackendError:
-    """The error that stands for what :func:`describe_error` gave.
-
-    Args:
-        label: The backend's name.
-        reply: What was raised.
-        place: Where it runs, as words after "which is not installed".
-    """
+    """The error that stands for what :func:`describe_error` gave; it ends with the place of what is not installed."""
     if reply["missing_module"]:
         missing = printable(reply["missing_module"])
         return MissingBackendError(f"{label} needs the Python module {missing!r}, which is not installed{place}.")

@@ -44,11 +44,7 @@ def training_ways(model: Any, hyperparameters: Hyperparameters) -> dict[str, Cal
 
 
 class ForwardWay:
-    """A way to the logits, to be asked and timed.
-
-    Args:
-        make: Makes it.
-    """
+    """A way to the logits, to be made, asked and timed."""
 
     def __init__(self, make: Callable[[], Forward]) -> None:
         self._forward = make()
@@ -65,7 +61,7 @@ class ForwardWay:
         self._forward(np.array(images))
         took: list[float] = []
         while not took or sum(took) < seconds:
-            fresh = _rolled(images, len(took) + 1)
+            fresh = np.roll(images, len(took) + 1, axis=-1)
             start = time.perf_counter()
             self._forward(fresh)
             took.append(time.perf_counter() - start)
@@ -73,11 +69,7 @@ class ForwardWay:
 
 
 class TrainingWay:
-    """A way to train, to be asked and timed.
-
-    Args:
-        make: Makes it.
-    """
+    """A way to train, to be made, asked and timed."""
 
     def __init__(self, make: Callable[[], Steps]) -> None:
         self._steps = make()
@@ -93,7 +85,7 @@ class TrainingWay:
         self._steps([(np.array(images), np.array(labels))])
         first = time.perf_counter() - start
         count = min(max(1, math.ceil(seconds / first)), MOST_STEPS)
-        batches = [(_rolled(images, number + 1), np.array(labels)) for number in range(count)]
+        batches = [(np.roll(images, number + 1, axis=-1), np.array(labels)) for number in range(count)]
         start = time.perf_counter()
         self._steps(batches)
         return [(time.perf_counter() - start) / count]
@@ -110,8 +102,3 @@ def time_multiplication(size: int, seconds: float) -> list[float]:
         np.matmul(a, b, out=out)
         took.append(time.perf_counter() - start)
     return took
-
-
-def _rolled(images: Array, by: int) -> Array:
-    """A new array of the same images, each moved to the right by so many pixels, and round."""
-    return np.roll(images, by, axis=-1)

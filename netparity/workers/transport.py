@@ -26,11 +26,7 @@ ALIGNMENT = 64
 
 
 class Shelf:
-    """A folder to which arrays are written, several to a file.
-
-    Args:
-        folder: An existing folder that both sides can read, and into which nobody else writes.
-    """
+    """An existing folder, which both sides can read, to which this one writes arrays, several to a file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -44,12 +40,8 @@ class Shelf:
         with path.open("wb") as file:
             for name, array in arrays.items():
                 file.seek(-file.tell() % ALIGNMENT, os.SEEK_CUR)
-                places[name] = {
-                    "path": str(path),
-                    "offset": file.tell(),
-                    "dtype": array.dtype.str,
-                    "shape": list(array.shape),
-                }
+                form = {"dtype": array.dtype.str, "shape": list(array.shape)}
+                places[name] = {"path": str(path), "offset": file.tell(), **form}
                 file.write(np.ascontiguousarray(array).data)
         return places
 
@@ -81,7 +73,7 @@ def shared_folder() -> Iterator[tuple[Path, Shelf]]:
 
 def read_arrays(places: Mapping[str, Place]) -> dict[str, Array]:
     """Maps arrays that the other side has put on its shelf; they are read-only."""
-    return {name: _read(place) for name, place in places.items()}
+    return {name: _read(**place) for name, place in places.items()}
 
 
 def take_arrays(places: Mapping[str, Place]) -> dict[str, Array]:
@@ -92,9 +84,7 @@ def take_arrays(places: Mapping[str, Place]) -> dict[str, Array]:
     return arrays
 
 
-def _read(place: Place) -> Array:
-    shape = tuple(place["shape"])
-    dtype = np.dtype(place["dtype"])
+def _read(path: str, offset: int, dtype: str, shape: list[int]) -> Array:
     if 0 in shape:
         return np.empty(shape, dtype)
-    return np.memmap(place["path"], dtype, "r", place["offset"], shape).view(np.ndarray)
+    return np.memmap(path, np.dtype(dtype), "r", offset, tuple(shape)).view(np.ndarray)

@@ -6,7 +6,6 @@ else is imported here. What the framework prints goes to the process's own outpu
 
 from __future__ import annotations
 
-import argparse
 import gc
 import importlib
 import json
@@ -18,7 +17,6 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -37,14 +35,10 @@ PLOTTING = "matplotlib"
 
 
 class Calls:
-    """What a client can ask for: every public method is a call, with plain values and arrays by keyword.
+    """What a client can ask for: every public method is a call, with plain values and arrays by keyword."""
 
-    Args:
-        make: Makes the backend of a target.
-    """
-
-    def __init__(self, make: Callable[[str], Any]) -> None:
-        self._make = make
+    def __init__(self, make_backend: Callable[[str], Any]) -> None:
+        self._make = make_backend
         self._backend: Any = None
         self._models: dict[str, Any] = {}
         self._way: stopwatch.ForwardWay | stopwatch.TrainingWay | None = None
@@ -98,7 +92,6 @@ class Calls:
         result = {f"weights {name}": array for name, array in model.export_weights().items()}
         result |= {f"state {name}": array for name, array in after.arrays.items()}
         result["losses"] = np.array([step.loss for step in seen], np.float64)
-        result["accuracies"] = np.array([step.accuracy for step in seen], np.float64)
         return {"scale": float(after.scale)}, _arrays(result)
 
     # For the benchmark
@@ -152,28 +145,25 @@ class Calls:
 
 
 def import_backend(target: str) -> Any:
-    """The backend at ``module:attribute``."""
-    module, _, attribute = target.partition(":")
-    return getattr(_imported(module), attribute)()
+    """The backend at ``module:attribute``, its module imported in less time than ``import`` takes.
 
-
-def _imported(module: str) -> ModuleType:
-    """A backend's module, imported in less time than ``import`` takes: 2.1 s instead of 4.1 for TensorFlow (measured).
-
-    Nothing that an import makes is garbage, yet the collector would look through all of it again and again. And Keras
-    imports Matplotlib, where it is installed, for pictures that no worker draws.
+    It takes 2.1 s instead of 4.1 for TensorFlow (measured). Nothing that an import makes is garbage, yet the collector
+    would look through all of it again and again. And Keras imports Matplotlib, where it is installed, for pictures that
+    no worker draws.
     """
+    module, _, attribute = target.partition(":")
     gc.disable()
     try:
         with _hidden(PLOTTING):
-            return importlib.import_module(module)
+            importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name != PLOTTING:
             raise
-        return importlib.import_module(module)  # a backend that cannot do without
+        importlib.import_module(module)  # a backend that cannot do without
     finally:
         gc.freeze()
         gc.enable()
+    return getattr(sys.modules[module], attribute)()
 
 
 @contextmanager
@@ -218,19 +208,11 @@ def serve(connection: socket.socket, folder: Path) -> None:
 
 
 def main() -> None:
-    """The process's entry point; its arguments are made by the client."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--socket", type=int, required=True, help="file descriptor of the connection")
-    parser.add_argument("--folder", type=Path, required=True, help="where arrays are shared")
-    parser.add_argument("--memory-limit", type=int, help="address space, in bytes")
-    arguments = parser.parse_args()
-    if arguments.memory_limit:
+    """The process's entry point: its arguments are the socket's descriptor, a folder, and a limit in bytes or 0."""
+    descriptor, folder, memory_limit = sys.argv[1:]
+    if limit := int(memory_limit):
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (arguments.memory_limit, arguments.memory_limit))
-    with socket.socket(fileno=arguments.socket) as connection:
-        serve(connection, arguments.folder)
-
-
-if __name__ == "__main__":
-    main()
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    with socket.socket(fileno=int(descriptor)) as connection:
+        serve(connection, Path(folder))

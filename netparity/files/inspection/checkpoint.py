@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +28,14 @@ def inspect_checkpoint(
     tensors: Mapping[str, Any],
     header: Mapping[str, Any],
 ) -> Inspection:
-    """What a training's checkpoint holds.
-
-    Args:
-        path: The file.
-        network: The network that was trained.
-        tree: The network's canonical tree.
-        tensors: Those of the file.
-        header: The file's.
-    """
+    """What a training's checkpoint holds, by the network that was trained and its canonical tree."""
     rows: list[TensorRow] = []
     problems: list[str] = []
     for what, prefix in (("The weights", checkpoint.WEIGHTS), ("The optimiser's state", checkpoint.OPTIMIZER)):
         own = {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         if own or prefix == checkpoint.WEIGHTS:
-            more_rows, more_problems = judge_tensors(StoredTensors(network, path, own, (tree,), _without(prefix)))
+            keys = partial(_without, prefix)
+            more_rows, more_problems = judge_tensors(StoredTensors(network, path, own, (tree,), keys))
             rows += more_rows
             problems += [f"{what}: {problem}" for problem in more_problems]
     others = sorted(name for name in tensors if not name.startswith((checkpoint.WEIGHTS, checkpoint.OPTIMIZER)))
@@ -74,5 +68,5 @@ def inspect_checkpoint(
     )
 
 
-def _without(prefix: str) -> Callable[[Iterable[str]], dict[str, str]]:
-    return lambda names: {name.removeprefix(prefix): name for name in names}
+def _without(prefix: str, names: Iterable[str]) -> dict[str, str]:
+    return {name.removeprefix(prefix): name for name in names}

@@ -19,9 +19,8 @@ class TensorRow:
     """One tensor of a file.
 
     Attributes:
-        name: In the file.
+        name, shape: In the file.
         canonical: Its canonical name; empty for one that has none.
-        shape: In the file.
         dtype: In the file, or what it is if it is no array.
         sha256: The hash of the array in canonical layout, or as it is if it has no canonical name; empty if it is no
             array.
@@ -71,15 +70,7 @@ class Inspection:
 
 
 def tensor_row(name: str, tensor: Any, canonical: str = "", array: Any = None, problem: str = "") -> TensorRow:
-    """The row of one tensor.
-
-    Args:
-        name: In the file.
-        tensor: As the file has it.
-        canonical: Its canonical name.
-        array: The tensor in canonical layout, where that is known.
-        problem: What is wrong with it.
-    """
+    """The row of one tensor: as the file has it, and as an array in canonical layout, where that is known."""
     if isinstance(tensor, ForeignTensor):
         return TensorRow(name, canonical, tensor.shape, tensor.kind, "", problem)
     if not isinstance(tensor, np.ndarray):
@@ -101,9 +92,8 @@ def totals(rows: Iterable[TensorRow]) -> dict[str, str]:
 
 def listed(what: str, names: list[str]) -> str:
     """A sentence about tensors by their names; ``what`` is what they are: missing, unexpected."""
-    return (
-        f"{len(names)} {'tensor is' if len(names) == 1 else 'tensors are'} {what}: {', '.join(map(printable, names))}."
-    )
+    are = "tensor is" if len(names) == 1 else "tensors are"
+    return f"{len(names)} {are} {what}: {', '.join(map(printable, names))}."
 
 
 def table(entries: Any) -> str:

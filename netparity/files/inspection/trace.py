@@ -27,14 +27,7 @@ OPTIONAL = (GRADIENTS, "loss")
 def inspect_trace(
     path: str | os.PathLike[str], network: Network, tensors: Mapping[str, Any], header: Mapping[str, Any]
 ) -> Inspection:
-    """What a trace or a golden holds.
-
-    Args:
-        path: The file.
-        network: The network whose layers it must have.
-        tensors: Those of the file.
-        header: The file's.
-    """
+    """What a trace or a golden holds, whose layers must be the network's."""
     facts = {"format version": str(FORMAT_VERSION)}
     problems: list[str] = []
     expected: dict[str, Form] = {}

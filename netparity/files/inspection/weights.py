@@ -23,14 +23,7 @@ from netparity.network.weights import tensor_faults, weights_like
 def inspect_weights(
     stored: StoredTensors, file_format: FileFormat, kind: str | None, header: Mapping[str, Any]
 ) -> Inspection:
-    """What a file of weights holds.
-
-    Args:
-        stored: Its tensors.
-        file_format: Its format.
-        kind: What it says it is; None where it does not say.
-        header: Its header.
-    """
+    """What a file of weights holds; ``kind`` is what it says it is, None where it does not say."""
     rows, problems = judge_tensors(stored)
     named = any(row.canonical for row in rows)
     facts = {"format version": str(FORMAT_VERSION)} if kind else {}
@@ -103,13 +96,11 @@ def _faults(network: Network, given: Mapping[str, Any]) -> Iterator[tuple[str, s
 
 def _wrong_header(network: Network, weights: Mapping[str, Array], header: Mapping[str, Any]) -> list[str]:
     """Where the header says something else than the weights."""
-    architecture = header.get("architecture")
-    if not isinstance(architecture, dict):
+    if not isinstance(architecture := header.get("architecture"), dict):
         return []
     says, holds = (architecture.get("in_channels"), architecture.get("num_classes")), weights_like(network, weights)
-    if says == holds:
-        return []
-    return [f"Its header says (channels, classes) are {says!r}, and its tensors are for {holds!r}."]
+    words = f"Its header says (channels, classes) are {says!r}, and its tensors are for {holds!r}."
+    return [] if says == holds else [words]
 
 
 def sizes(network: Network, weights: Mapping[str, Array]) -> dict[str, str]:

@@ -6,22 +6,11 @@ can take its results, its kinks, its known mistakes, and its words. To add a kin
 
 from __future__ import annotations
 
-from netparity.network.kinds.base import Kinks, Layer, Parameters, Shape, Sums
-from netparity.network.kinds.concat import Concat
-from netparity.network.kinds.convolution import Conv2d
-from netparity.network.kinds.dense import Dense
-from netparity.network.kinds.global_avg_pool import GlobalAvgPool2d
-from netparity.network.kinds.max_pool import MaxPool2d
-
-__all__ = [
-    "Concat",
-    "Conv2d",
-    "Dense",
-    "GlobalAvgPool2d",
-    "Kinks",
-    "Layer",
-    "MaxPool2d",
-    "Parameters",
-    "Shape",
-    "Sums",
-]
+from netparity.network.kinds.base import Kinks as Kinks
+from netparity.network.kinds.base import Layer as Layer
+from netparity.network.kinds.base import Shape as Shape
+from netparity.network.kinds.concat import Concat as Concat
+from netparity.network.kinds.convolution import Conv2d as Conv2d
+from netparity.network.kinds.dense import Dense as Dense
+from netparity.network.kinds.global_avg_pool import GlobalAvgPool2d as GlobalAvgPool2d
+from netparity.network.kinds.max_pool import MaxPool2d as MaxPool2d

@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
+import numpy as np
+
+from netparity.network import operations as op
 from netparity.network.contract import Array
 from netparity.network.kinds.mistakes import Variant
 
@@ -47,7 +50,10 @@ class Kinks(NamedTuple):
 
 @dataclass(frozen=True)
 class Layer:
-    """One named step: it reads the named activations ``inputs`` and gives the activation ``name``."""
+    """One named step: it reads the named activations ``inputs`` and gives the activation ``name``.
+
+    Shapes are those for one image, (C, H, W) or (C,); the arrays ``parameters`` are the layer's own.
+    """
 
     name: str
     inputs: tuple[str, ...]
@@ -64,7 +70,7 @@ class Layer:
     """Whether a ReLU follows within the layer."""
 
     def output_shape(self, inputs: Sequence[Shape], num_classes: int) -> Shape:
-        """The output's shape for one image, from those of the inputs: (C, H, W) or (C,)."""
+        """The output's shape, from those of the inputs."""
         raise NotImplementedError
 
     def parameter_shapes(self, input_shape: Shape, output_shape: Shape) -> dict[str, Shape]:
@@ -77,7 +83,7 @@ class Layer:
 
     def activate(self, output: Array) -> Array:
         """``output`` after the layer's ReLU, in place; unchanged for a layer without one."""
-        return output
+        return op.relu(output) if self.activated else output
 
     def backward(
         self, inputs: Sequence[Array], output: Array, cotangent: Array, parameters: Parameters
@@ -86,28 +92,20 @@ class Layer:
 
         Args:
             inputs: What the layer read.
-            output: What it gave, its ReLU included.
-            cotangent: The gradient by ``output``.
+            output: What it gave; of a layer with a ReLU, before or after it.
+            cotangent: The gradient by its output, after the ReLU.
             parameters: Its own.
         """
         raise NotImplementedError
 
     def sum_length(self, input_shape: Shape) -> int:
-        """How many terms one output entry sums: its products, and the bias as one more; 0 for a layer without rounding.
-
-        Args:
-            input_shape: For one image: (C, H, W), or (C,).
-        """
+        """How many terms an output entry sums, products and a bias; 0 for a layer without rounding."""
         return 0
 
-    def backward_sums(self, x: Array, before: Array, cotangent: Array, parameters: Parameters) -> dict[str, Sums]:
+    def backward_sums(self, x: Array, output: Array, cotangent: Array, parameters: Parameters) -> dict[str, Sums]:
         """The gradients by ``weight`` and ``bias`` (of a layer that has them) and by ``inputs``, as sums of products.
 
-        Args:
-            x: What the layer read.
-            before: What it gave, before its ReLU.
-            cotangent: The gradient by its output.
-            parameters: Its own.
+        Arguments are those of :meth:`backward`, for a layer with one input, ``x``.
         """
         return {}
 
@@ -124,12 +122,7 @@ class Layer:
         return Kinks()
 
     def right(self, x: Array, parameters: Parameters) -> Variant:
-        """The layer as it should be, from which its mistakes are made.
-
-        Args:
-            x: What it is fed, float64.
-            parameters: Its own, float64.
-        """
+        """The layer as it should be on ``x``, float64 like the parameters; its mistakes are made from it."""
         raise NotImplementedError
 
     def mistakes(self, right: Variant, others: Mapping[str, tuple[Array, Array]]) -> Iterator[Variant]:
@@ -151,9 +144,32 @@ class Layer:
         return self.kind
 
     def label(self, output_shape: Shape) -> str:
-        """What it does, in as few characters as a drawing has room for.
-
-        Args:
-            output_shape: For one image.
-        """
+        """What it does, in as few characters as a drawing has room for."""
         return self.kind
+
+
+class Weighted(Layer):
+    """A layer whose output is sums of products of its one input and a ``weight``, each plus a ``bias``."""
+
+    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
+
+    def gradients(self, x: Array, weight: Array, cotangent: Array) -> tuple[Array, Array, Array]:
+        """Gradients by the weight, the bias and the input, from the cotangent before the ReLU."""
+        raise NotImplementedError
+
+    def backward(
+        self, inputs: Sequence[Array], output: Array, cotangent: Array, parameters: Parameters
+    ) -> tuple[list[Array], dict[str, Array]]:
+        weight, bias, x = self.gradients(inputs[0], parameters["weight"], self._passed(output, cotangent))
+        return [x], {"weight": weight, "bias": bias}
+
+    def backward_sums(self, x: Array, output: Array, cotangent: Array, parameters: Parameters) -> dict[str, Sums]:
+        passed, weight = self._passed(output, cotangent), parameters["weight"]
+        gradients = self.gradients(x, weight, passed)
+        magnitudes = self.gradients(np.abs(x), np.abs(weight), np.abs(passed))
+        positions = cotangent.size // cotangent.shape[1]
+        lengths = (positions, positions, weight[:, 0].size)
+        return dict(zip(("weight", "bias", "inputs"), map(Sums, gradients, magnitudes, lengths), strict=True))
+
+    def _passed(self, output: Array, cotangent: Array) -> Array:
+        return op.relu_backward(output, cotangent) if self.activated else cotangent

@@ -11,12 +11,12 @@ import numpy as np
 from netparity.network import operations as op
 from netparity.network.contract import Array
 from netparity.network.kinds import mistakes
-from netparity.network.kinds.base import Kinks, Layer, Parameters, Shape, Sums
+from netparity.network.kinds.base import Kinks, Parameters, Shape, Weighted
 from netparity.network.kinds.mistakes import Variant
 
 
 @dataclass(frozen=True)
-class Conv2d(Layer):
+class Conv2d(Weighted):
     """Convolution with square kernel, bias and ReLU. Kernel layout OIHW; padding is the same on all four sides."""
 
     out_channels: int
@@ -25,7 +25,6 @@ class Conv2d(Layer):
     padding: int = 0
 
     kind: ClassVar[str] = "conv"
-    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
     activated: ClassVar[bool] = True
 
     def output_shape(self, inputs: Sequence[Shape], num_classes: int) -> Shape:
@@ -38,44 +37,19 @@ class Conv2d(Layer):
     def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
         return op.conv2d(inputs[0], parameters["weight"], parameters["bias"], stride=self.stride, padding=self.padding)
 
-    def activate(self, output: Array) -> Array:
-        return op.relu(output)
-
-    def backward(
-        self, inputs: Sequence[Array], output: Array, cotangent: Array, parameters: Parameters
-    ) -> tuple[list[Array], dict[str, Array]]:
-        passed = op.relu_backward(output, cotangent)
-        weight, bias, x = self._gradients(inputs[0], parameters["weight"], passed)
-        return [x], {"weight": weight, "bias": bias}
+    def gradients(self, x: Array, weight: Array, cotangent: Array) -> tuple[Array, Array, Array]:
+        return op.conv2d_backward(x, weight, cotangent, stride=self.stride, padding=self.padding)
 
     def sum_length(self, input_shape: Shape) -> int:
         return input_shape[0] * self.kernel_size**2 + 1
-
-    def backward_sums(self, x: Array, before: Array, cotangent: Array, parameters: Parameters) -> dict[str, Sums]:
-        passed = op.relu_backward(before, cotangent)
-        weight = parameters["weight"]
-        gradients = self._gradients(x, weight, passed)
-        magnitudes = self._gradients(np.abs(x), np.abs(weight), np.abs(passed))
-        positions = cotangent.size // cotangent.shape[1]
-        lengths = (positions, positions, len(weight) * self.kernel_size**2)
-        names = ("weight", "bias", "inputs")
-        return dict(zip(names, map(Sums, gradients, magnitudes, lengths), strict=True))
 
     def undecided(self, before: Array, x: Array, error: float, input_error: float, *, after_a_pool: bool) -> Kinks:
         return Kinks(signs=int(np.count_nonzero(np.abs(before) <= error)), entries=before.size)
 
     def right(self, x: Array, parameters: Parameters) -> Variant:
-        return Variant(
-            "as it should be",
-            x,
-            mistakes.CONVOLUTION,
-            parameters["weight"],
-            parameters["bias"],
-            self.kernel_size,
-            self.stride,
-            ((self.padding, self.padding), (self.padding, self.padding)),
-            relu="after",
-        )
+        weight, bias = parameters["weight"], parameters["bias"]
+        pads = mistakes.even_pads(self.padding)
+        return Variant(x, mistakes.CONVOLUTION, weight, bias, self.kernel_size, self.stride, pads, relu="after")
 
     def mistakes(self, right: Variant, others: Mapping[str, tuple[Array, Array]]) -> Iterator[Variant]:
         yield from mistakes.wrong_padding(right)
@@ -91,7 +65,3 @@ class Conv2d(Layer):
 
     def label(self, output_shape: Shape) -> str:
         return f"{self.kernel_size}×{self.kernel_size}, {output_shape[0]}"
-
-    def _gradients(self, x: Array, weight: Array, passed: Array) -> tuple[Array, Array, Array]:
-        """By weight, bias and input."""
-        return op.conv2d_backward(x, weight, passed, stride=self.stride, padding=self.padding)

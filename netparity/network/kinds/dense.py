@@ -6,21 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from netparity.network import operations as op
 from netparity.network.contract import Array
 from netparity.network.kinds import mistakes
-from netparity.network.kinds.base import Layer, Parameters, Shape, Sums
+from netparity.network.kinds.base import Parameters, Shape, Weighted
 from netparity.network.kinds.mistakes import Variant
 
 
 @dataclass(frozen=True)
-class Dense(Layer):
+class Dense(Weighted):
     """Fully connected layer to ``num_classes`` logits, with bias and without ReLU. Weight layout (out, in)."""
 
     kind: ClassVar[str] = "dense"
-    parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
     rank: ClassVar[int] = 2
 
     def output_shape(self, inputs: Sequence[Shape], num_classes: int) -> Shape:
@@ -32,25 +29,14 @@ class Dense(Layer):
     def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
         return op.dense(inputs[0], parameters["weight"], parameters["bias"])
 
-    def backward(
-        self, inputs: Sequence[Array], output: Array, cotangent: Array, parameters: Parameters
-    ) -> tuple[list[Array], dict[str, Array]]:
-        weight, bias, x = op.dense_backward(inputs[0], parameters["weight"], cotangent)
-        return [x], {"weight": weight, "bias": bias}
+    def gradients(self, x: Array, weight: Array, cotangent: Array) -> tuple[Array, Array, Array]:
+        return op.dense_backward(x, weight, cotangent)
 
     def sum_length(self, input_shape: Shape) -> int:
         return input_shape[0] + 1
 
-    def backward_sums(self, x: Array, before: Array, cotangent: Array, parameters: Parameters) -> dict[str, Sums]:
-        weight = parameters["weight"]
-        gradients = op.dense_backward(x, weight, cotangent)
-        magnitudes = op.dense_backward(np.abs(x), np.abs(weight), np.abs(cotangent))
-        lengths = (len(cotangent), len(cotangent), len(weight))
-        names = ("weight", "bias", "inputs")
-        return dict(zip(names, map(Sums, gradients, magnitudes, lengths), strict=True))
-
     def right(self, x: Array, parameters: Parameters) -> Variant:
-        return Variant("as it should be", x, mistakes.PRODUCT, parameters["weight"], parameters["bias"])
+        return Variant(x, mistakes.PRODUCT, parameters["weight"], parameters["bias"])
 
     def mistakes(self, right: Variant, others: Mapping[str, tuple[Array, Array]]) -> Iterator[Variant]:
         yield from mistakes.wrong_weights(right, self.name, others)

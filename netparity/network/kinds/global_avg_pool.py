@@ -36,13 +36,13 @@ class GlobalAvgPool2d(Layer):
         # H W terms have H W - 1 additions; the division may be a rounded reciprocal and a product.
         return input_shape[1] * input_shape[2] + 1
 
-    def backward_sums(self, x: Array, before: Array, cotangent: Array, parameters: Parameters) -> dict[str, Sums]:
+    def backward_sums(self, x: Array, output: Array, cotangent: Array, parameters: Parameters) -> dict[str, Sums]:
         gradient = op.global_avg_pool2d_backward(x, cotangent)
         # A division, or a product with a rounded reciprocal.
         return {"inputs": Sums(gradient, np.abs(gradient), 2)}
 
     def right(self, x: Array, parameters: Parameters) -> Variant:
-        return Variant("as it should be", x, mistakes.GLOBAL_AVERAGE_POOL)
+        return Variant(x, mistakes.GLOBAL_AVERAGE_POOL)
 
     def mistakes(self, right: Variant, others: Mapping[str, tuple[Array, Array]]) -> Iterator[Variant]:
         yield from mistakes.wrong_average(right)

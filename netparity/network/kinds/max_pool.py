@@ -27,8 +27,7 @@ class MaxPool2d(Layer):
     kind: ClassVar[str] = "max-pool"
 
     def output_shape(self, inputs: Sequence[Shape], num_classes: int) -> Shape:
-        before = inputs[0]
-        return (before[0], *op.output_size(before[1:], self.kernel_size, self.stride, self.padding))
+        return (inputs[0][0], *op.output_size(inputs[0][1:], self.kernel_size, self.stride, self.padding))
 
     def forward(self, inputs: Sequence[Array], parameters: Parameters) -> Array:
         return op.max_pool2d(inputs[0], kernel_size=self.kernel_size, stride=self.stride, padding=self.padding)
@@ -38,11 +37,11 @@ class MaxPool2d(Layer):
     ) -> tuple[list[Array], dict[str, Array]]:
         return [self._routed(inputs[0], output, cotangent)], {}
 
-    def backward_sums(self, x: Array, before: Array, cotangent: Array, parameters: Parameters) -> dict[str, Sums]:
+    def backward_sums(self, x: Array, output: Array, cotangent: Array, parameters: Parameters) -> dict[str, Sums]:
         # A pixel that one window chose gets that window's cotangent and no rounding; only sums of several round.
-        several = self._routed(x, before, np.ones_like(cotangent)) > 1
-        magnitude = self._routed(x, before, np.abs(cotangent)) * several
-        return {"inputs": Sums(self._routed(x, before, cotangent), magnitude, self.kernel_size**2)}
+        several = self._routed(x, output, np.ones_like(cotangent)) > 1
+        magnitude = self._routed(x, output, np.abs(cotangent)) * several
+        return {"inputs": Sums(self._routed(x, output, cotangent), magnitude, self.kernel_size**2)}
 
     def undecided(self, before: Array, x: Array, error: float, input_error: float, *, after_a_pool: bool) -> Kinks:
         """How many windows have a largest entry that rounding may decide.
@@ -65,15 +64,8 @@ class MaxPool2d(Layer):
         return Kinks(maxima=int(np.count_nonzero(open_)), entries=largest.size)
 
     def right(self, x: Array, parameters: Parameters) -> Variant:
-        pads = ((self.padding, self.padding), (self.padding, self.padding))
-        return Variant(
-            "as it should be",
-            x,
-            mistakes.MAX_POOL,
-            kernel_size=self.kernel_size,
-            stride=self.stride,
-            pads=pads,
-        )
+        pads = mistakes.even_pads(self.padding)
+        return Variant(x, mistakes.MAX_POOL, kernel_size=self.kernel_size, stride=self.stride, pads=pads)
 
     def mistakes(self, right: Variant, others: Mapping[str, tuple[Array, Array]]) -> Iterator[Variant]:
         yield from mistakes.wrong_padding(right)

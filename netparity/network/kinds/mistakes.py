@@ -18,7 +18,7 @@ from netparity.network.contract import Array, DType
 from netparity.network.kinds.precisions import PRECISIONS, SINGLE, Precision
 from netparity.network.layout import nchw_to_nhwc, nhwc_to_nchw, oihw_to_hwio, out_in_to_in_out
 
-Pads = tuple[tuple[int, int], tuple[int, int]]
+Pads = tuple[tuple[int, int], ...]
 """Before and after, for height and for width."""
 
 
@@ -27,7 +27,6 @@ class Variant:
     """One layer with one thing changed.
 
     Attributes:
-        name: What is changed, in words.
         x: What the layer is fed, (N, C, H, W), or (N, C) for a dense layer.
         operation: What is computed, before bias and ReLU.
         weight: OIHW or (out, in); None for a layer without weights.
@@ -37,9 +36,9 @@ class Variant:
         relu: ``after`` the bias, ``before`` the bias, or ``none``.
         finish: What is done to the output in the end.
         precision: The coarser format in which the layer computes, if it does: sums are rounded to it.
+        name: What is changed, in words; empty for the layer as it should be.
     """
 
-    name: str
     x: Array
     operation: Operation
     weight: Array | None = None
@@ -50,6 +49,7 @@ class Variant:
     relu: str = "none"
     finish: Callable[[Array], Array] | None = None
     precision: Precision | None = None
+    name: str = ""
 
     def output(self) -> Array:
         """The changed layer's output, in float64."""
@@ -78,10 +78,6 @@ class Variant:
             return self.weight[0].size + 1
         window = self.x.shape[2:] if self.operation.over_all else (self.kernel_size, self.kernel_size)
         return math.prod(window) + 1
-
-    def samples(self, chosen: slice) -> Variant:
-        """The same for some samples of the batch."""
-        return replace(self, x=self.x[chosen])
 
     def padded(self, x: Array, border: float = 0.0) -> Array:
         """``x`` with a border as wide as :attr:`pads`."""
@@ -113,21 +109,8 @@ def _product(variant: Variant, x: Array, weight: Array | None) -> Array:
     return op.dense(x, weight, np.zeros(len(weight)))
 
 
-def _maximum(border: float) -> Callable[[Variant, Array, Array | None], Array]:
-    def compute(variant: Variant, x: Array, weight: Array | None) -> Array:
-        size, stride = variant.kernel_size, variant.stride
-        return op.max_pool2d(variant.padded(x, border), kernel_size=size, stride=stride, padding=0)
-
-    return compute
-
-
-def _average(variant: Variant, x: Array, weight: Array | None) -> Array:
-    inside = np.ones((1, 1, *x.shape[2:]))
-    return _totals(variant, x) / _totals(variant, inside)
-
-
-def _average_with_padding(variant: Variant, x: Array, weight: Array | None) -> Array:
-    return _totals(variant, x) / variant.kernel_size**2
+def _maximum(variant: Variant, x: Array, border: float) -> Array:
+    return op.max_pool2d(variant.padded(x, border), kernel_size=variant.kernel_size, stride=variant.stride, padding=0)
 
 
 def _totals(variant: Variant, x: Array) -> Array:
@@ -140,14 +123,14 @@ def _totals(variant: Variant, x: Array) -> Array:
 
 CONVOLUTION = Operation(_convolution)
 PRODUCT = Operation(_product)
-MAX_POOL = Operation(_maximum(-np.inf), exact=True)
-ZERO_MAX_POOL = Operation(_maximum(0.0), exact=True)
-AVERAGE_POOL = Operation(_average)
+MAX_POOL = Operation(lambda variant, x, _: _maximum(variant, x, -np.inf), exact=True)
+ZERO_MAX_POOL = Operation(lambda variant, x, _: _maximum(variant, x, 0.0), exact=True)
+AVERAGE_POOL = Operation(lambda variant, x, _: _totals(variant, x) / _totals(variant, np.ones((1, 1, *x.shape[2:]))))
 """Over a window, its padding not counted."""
-COUNTING_AVERAGE_POOL = Operation(_average_with_padding)
+COUNTING_AVERAGE_POOL = Operation(lambda variant, x, _: _totals(variant, x) / variant.kernel_size**2)
 """Over a window, its padding counted."""
-GLOBAL_AVERAGE_POOL = Operation(lambda variant, x, weight: op.global_avg_pool2d(x), over_all=True)
-GLOBAL_MAX_POOL = Operation(lambda variant, x, weight: x.max(axis=(2, 3)), exact=True, over_all=True)
+GLOBAL_AVERAGE_POOL = Operation(lambda variant, x, _: op.global_avg_pool2d(x), over_all=True)
+GLOBAL_MAX_POOL = Operation(lambda variant, x, _: x.max(axis=(2, 3)), exact=True, over_all=True)
 
 
 def low_precision(base: Variant, dtype: DType) -> Iterator[Variant]:
@@ -163,6 +146,11 @@ def low_precision(base: Variant, dtype: DType) -> Iterator[Variant]:
             yield replace(coarse, name=f"weights and inputs rounded to {precision.name}", bias=bias)
             yield replace(base, name=f"weights rounded to {precision.name}", weight=coarse.weight, bias=bias)
         yield replace(coarse, name=f"products of operands rounded to {precision.name}")
+
+
+def even_pads(padding: int) -> Pads:
+    """As much padding on all four sides."""
+    return (padding, padding), (padding, padding)
 
 
 def _apart(pads: Pads, others: Pads) -> str:
@@ -182,13 +170,12 @@ def wrong_padding(base: Variant) -> Iterator[Variant]:
     for change, words in ((-1, "less"), (1, "more")):
         # An image smaller than the window gives no output, which a framework refuses.
         if before + change >= 0 and min(base.x.shape[2:]) + before + after + 2 * change >= base.kernel_size:
-            pads = ((before + change, after + change),) * 2
+            pads = even_pads(before + change)
             yield replace(base, name=f"padding one {words}, {before + change} instead of {before}", pads=pads)
     if base.stride > 1:
         # Ceil mode keeps a last window that begins inside the image, padded at its end.
         room = [(n + before + after - base.kernel_size) % base.stride for n in base.x.shape[2:]]
-        height, width = ((before, after + (base.stride - left if left else 0)) for left in room)
-        pads = (height, width)
+        pads = tuple((before, after + (base.stride - left if left else 0)) for left in room)
         if pads != base.pads:
             yield replace(base, name="ceil mode: output size rounded up", pads=pads)
     for stride in {1, 2} - {base.stride}:
@@ -205,19 +192,12 @@ def wrong_kernel(base: Variant) -> Iterator[Variant]:
     yield replace(base, name="kernel flipped: true convolution", weight=base.weight[:, :, ::-1, ::-1])
     if size == 5:
         inner = base.weight[:, :, 1:-1, 1:-1]
-        height, width = ((before - 1, after - 1) for before, after in base.pads)
-        pads = (height, width)
+        pads = tuple((before - 1, after - 1) for before, after in base.pads)
         yield replace(base, name="3×3 kernel in the 5×5 branch", weight=inner, kernel_size=3, pads=pads)
 
 
 def wrong_weights(base: Variant, layer: str, others: Mapping[str, tuple[Array, Array]]) -> Iterator[Variant]:
-    """Weights whose axes are taken for others, or another layer's.
-
-    Args:
-        base: The layer as it should be.
-        layer: Its name.
-        others: Kernel and bias of every layer that has them, by name.
-    """
+    """Weights whose axes are taken for others; or kernel and bias of one of the ``others``, by the layer's name."""
     weight = base.weight
     assert weight is not None
     out, into, *kernel = weight.shape
@@ -265,36 +245,33 @@ def wrong_maximum(base: Variant) -> Iterator[Variant]:
 
 def wrong_input_layout(base: Variant) -> Iterator[Variant]:
     """An input (N, C, H, W) whose axes are taken for others."""
-    n, c, h, w = base.x.shape
+    _, c, h, w = base.x.shape
     if c > 1 and h * w > 1:
-        misread = np.ascontiguousarray(nchw_to_nhwc(base.x)).reshape(n, c, h, w)
-        yield replace(base, name="input: NHWC memory read as NCHW", x=misread)
-        misread = nhwc_to_nchw(base.x.reshape(n, h, w, c))
-        yield replace(base, name="input: NCHW memory read as NHWC", x=misread)
+        yield replace(base, name="input: NHWC memory read as NCHW", x=_nhwc_as_nchw(base.x))
+        yield replace(base, name="input: NCHW memory read as NHWC", x=_nchw_as_nhwc(base.x))
     if h > 1 or w > 1:
         yield replace(base, name="input: height and width swapped", x=base.x.swapaxes(2, 3))
 
 
 def wrong_output_layout(base: Variant) -> Iterator[Variant]:
     """An output (N, C, H, W) whose axes are taken for others."""
+    yield replace(base, name="output: NHWC memory read as NCHW", finish=_nhwc_as_nchw)
+    yield replace(base, name="output: NCHW memory read as NHWC", finish=_nchw_as_nhwc)
 
-    def output_misread(z: Array) -> Array:
-        return np.ascontiguousarray(nchw_to_nhwc(z)).reshape(z.shape)
 
-    def input_order(z: Array) -> Array:
-        return nhwc_to_nchw(z.reshape(len(z), *z.shape[2:], z.shape[1]))
+def _nhwc_as_nchw(x: Array) -> Array:
+    return np.ascontiguousarray(nchw_to_nhwc(x)).reshape(x.shape)
 
-    yield replace(base, name="output: NHWC memory read as NCHW", finish=output_misread)
-    yield replace(base, name="output: NCHW memory read as NHWC", finish=input_order)
+
+def _nchw_as_nhwc(x: Array) -> Array:
+    return nhwc_to_nchw(x.reshape(len(x), *x.shape[2:], x.shape[1]))
 
 
 def _same_pads(base: Variant) -> Pads:
     """What ``padding='same'`` pads: as much as gives ceil(n / stride), the odd pixel at the end."""
-    pads = []
-    for n in base.x.shape[2:]:
-        total = max((-(-n // base.stride) - 1) * base.stride + base.kernel_size - n, 0)
-        pads.append((total // 2, total - total // 2))
-    return pads[0], pads[1]
+    size, stride = base.kernel_size, base.stride
+    totals = (max((-(-n // stride) - 1) * stride + size - n, 0) for n in base.x.shape[2:])
+    return tuple((total // 2, total - total // 2) for total in totals)
 
 
 def _per_channel(bias: Array, z: Array) -> Array:

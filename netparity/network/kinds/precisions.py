@@ -17,7 +17,7 @@ class Precision:
     Attributes:
         name: As people call it.
         stored: Whether tensors are kept in it; otherwise it is only what a product's operands are rounded to.
-        unit_roundoff: Of rounding to it.
+        unit_roundoff: The largest relative error of rounding to it.
         smallest: The spacing of its smallest numbers.
         rounded: Rounds an array to it; the result is float64.
     """
@@ -49,11 +49,7 @@ def _half(array: Array) -> Array:
         return array.astype(np.float16).astype(np.float64)
 
 
-def _single(array: Array) -> Array:
-    return array.astype(np.float32).astype(np.float64)
-
-
-SINGLE = Precision("float32", True, 2.0**-24, 2.0**-149, _single)
+SINGLE = Precision("float32", True, 2.0**-24, 2.0**-149, lambda array: array.astype(np.float32).astype(np.float64))
 """Coarser than float64 alone."""
 
 PRECISIONS = (

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 WIDTH, HEIGHT = 344, 220
 """The size of a drawing."""
-LEFT, RIGHT, TOP, BOTTOM = 46, 6, 10, 26
-"""The margins of the axes in it."""
+LEFT, RIGHT, TOP, BOTTOM = 46, 338, 10, 194
+"""Where the axes end in it."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,7 @@ class Line:
 
 
 class Axis:
-    """A logarithmic axis, large numbers at the top, with places for zero and for infinity.
-
-    Args:
-        numbers: What is to be shown on it.
-        one: Whether 1 is to be on it too.
-        top, bottom: Its ends.
-    """
+    """A logarithmic axis of these numbers (and of 1, if ``one``), with places for zero and infinity at its ends."""
 
     def __init__(self, numbers: Iterable[float], top: float, bottom: float, *, one: bool = True) -> None:
         given = list(numbers)
@@ -49,14 +43,13 @@ class Axis:
         return round(bottom - min(max(share, 0.0), 1.0) * (bottom - top), 1)
 
     @property
-    def ticks(self) -> tuple[Line, ...]:
+    def ticks(self) -> list[Line]:
         """Powers of ten, seven at most, and zero and infinity where they occur."""
         every = -(-(self._high - self._low) // 6)
         # Counted from 1, so that the bound is among them.
         powers = [power for power in range(self._low, self._high + 1) if power % every == 0]
-        ticks = [Line(self.place(10.0**power), _power(power)) for power in powers]
         ends = [Line(self._bottom, "0")] * bool(self._zero) + [Line(self._top, "∞")] * bool(self._infinity)
-        return (*ticks, *ends)
+        return [Line(self.place(10.0**power), _power(power)) for power in powers] + ends
 
 
 def _power(power: int) -> str:
@@ -66,12 +59,7 @@ def _power(power: int) -> str:
 
 
 class LinearAxis:
-    """A linear axis that ends at round numbers.
-
-    Args:
-        numbers: What is to be shown on it; what is not finite has no place.
-        top, bottom: Its ends.
-    """
+    """A linear axis of these numbers that ends at round ones; what is not finite has no place on it."""
 
     def __init__(self, numbers: Iterable[float], top: float, bottom: float) -> None:
         finite = [number for number in numbers if math.isfinite(number)] or [0.0, 1.0]
@@ -89,7 +77,7 @@ class LinearAxis:
         return round(self._bottom - share * (self._bottom - self._top), 1)
 
     @property
-    def ticks(self) -> tuple[Line, ...]:
+    def ticks(self) -> list[Line]:
         """The round numbers."""
         numbers = [round(count * self._step, 12) for count in range(self._low, self._high + 1)]
-        return tuple(Line(self.place(number), f"{number:.6g}") for number in numbers)
+        return [Line(self.place(number), f"{number:.6g}") for number in numbers]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from netparity.show.html.axes import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, Line, LinearAxis
+from netparity.show.html.axes import BOTTOM, LEFT, RIGHT, TOP, Axis, Line, LinearAxis
 from netparity.show.html.heat import share_text
 from netparity.show.layer_names import block_names, short_block
 
@@ -23,73 +23,78 @@ SHAPES = (
 """The shapes of the series' marks, since their colours alone would not tell them apart."""
 
 
+class Point(NamedTuple):
+    """One point of a series: where, what is said of it, and whether it is joined to its neighbours."""
+
+    place: str
+    note: str
+    joined: bool
+
+
 @dataclass(frozen=True)
 class Mark:
-    """One point: an SVG path, which series it belongs to, and what is said of it."""
+    """One point as it is drawn: an SVG path, which series it belongs to, and what is said of it."""
 
     path: str
     series: int
     note: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class PointChart:
+@dataclass(frozen=True)
+class Band:
+    """A range across a chart, with which a series is to be compared."""
+
+    top: float
+    height: float
+    series: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Chart:
     """Points of several series, joined, on an axis at the left.
 
     Attributes:
         title: What it shows.
-        summary: The same in words.
-        series: The names of what is drawn.
-        marks: The points.
-        lines: For each series, its points joined.
+        words: The same in words, series by series.
+        series: The points of each series, by its name.
         ticks: The marks of the axis at the left.
-        width, height: The size of the drawing.
-        left, right, top, bottom: Where the axes end in it.
+        below: The words or numbers of the axis below.
+        bound: Where 1 is, and what it is called; None without a bound.
+        across: What is counted along the axis below; empty where its words say it.
+        bands: Ranges to compare the series with.
     """
 
     title: str
-    summary: str
-    series: tuple[str, ...]
-    marks: tuple[Mark, ...]
-    lines: tuple[str, ...]
-    ticks: tuple[Line, ...]
-    width: float = WIDTH
-    height: float = HEIGHT
-    left: float = LEFT
-    right: float = WIDTH - RIGHT
-    top: float = TOP
-    bottom: float = HEIGHT - BOTTOM
+    words: Sequence[str]
+    series: Mapping[str, Sequence[Point]]
+    ticks: Sequence[Line]
+    below: Sequence[Line]
+    bound: Line | None = None
+    across: str = ""
+    bands: Sequence[Band] = ()
 
     @property
-    def legend(self) -> tuple[tuple[str, str], ...]:
+    def summary(self) -> str:
+        """What it shows, in words."""
+        return "; ".join(self.words) or "nothing was measured"
+
+    @property
+    def legend(self) -> list[tuple[str, str]]:
         """The series and their marks, about the origin."""
-        return tuple((name, _symbol(place, "0 0")) for place, name in enumerate(self.series))
+        return [(name, _symbol(number, "0 0")) for number, name in enumerate(self.series)]
 
+    @property
+    def marks(self) -> list[Mark]:
+        """All points of all series."""
+        numbered = [(number, point) for number, points in enumerate(self.series.values()) for point in points]
+        return [Mark(_symbol(number, point.place), number, point.note) for number, point in numbered]
 
-class _Point(NamedTuple):
-    """One point of a series, what is said of it, and whether it is joined to its neighbours."""
-
-    x: float
-    y: float
-    note: str
-    joined: bool
-
-
-def _points(title: str, axis: Axis | LinearAxis, series: Mapping[str, Sequence[_Point]], words: Iterable[str]) -> Any:
-    """What all charts of points have."""
-    joined = [[f"{point.x} {point.y}" for point in points if point.joined] for points in series.values()]
-    return {
-        "title": title,
-        "summary": "; ".join(words) or "nothing was measured",
-        "series": tuple(series),
-        "marks": tuple(
-            Mark(_symbol(place, f"{point.x} {point.y}"), place, point.note)
-            for place, points in enumerate(series.values())
-            for point in points
-        ),
-        "lines": tuple("M" + "L".join(points) if points else "" for points in joined),
-        "ticks": axis.ticks,
-    }
+    @property
+    def lines(self) -> list[str]:
+        """For each series, its points joined."""
+        joined = ([point.place for point in points if point.joined] for points in self.series.values())
+        return ["M" + "L".join(places) if places else "" for places in joined]
 
 
 def _symbol(series: int, point: str) -> str:
@@ -97,42 +102,25 @@ def _symbol(series: int, point: str) -> str:
     return SHAPES[(series + series // len(SHAPES)) % len(SHAPES)].format(point)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LayerChart(PointChart):
-    """A number for each layer and each backend, on a logarithmic axis; points at zero and at infinity are not joined.
+def draw_layers(title: str, shares: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> Chart:
+    """A chart of shares of the bound, by backend and layer, on a logarithmic axis; ``names`` are all layers in order.
 
-    Attributes:
-        groups: The words of the axis below.
-        bound: Where 1 is.
+    Points at zero and at infinity are not joined to their neighbours.
     """
-
-    groups: tuple[Line, ...]
-    bound: float
-
-
-def draw_layers(title: str, shares: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> LayerChart:
-    """A chart of shares of the bound.
-
-    Args:
-        title: What it shows.
-        shares: By backend and layer.
-        names: The names of all layers, in canonical order.
-    """
-    axis = Axis((share for found in shares.values() for share in found.values()), TOP, HEIGHT - BOTTOM - 4)
-    step = (WIDTH - LEFT - RIGHT - 8) / max(len(names) - 1, 1)
+    axis = Axis((share for found in shares.values() for share in found.values()), TOP, BOTTOM - 4)
+    step = (RIGHT - LEFT - 8) / max(len(names) - 1, 1)
     across = {name: round(LEFT + 4 + place * step, 1) for place, name in enumerate(names)}
     series, words = {}, []
     for backend, found in shares.items():
         measured = {name: found[name] for name in names if name in found}
         series[backend] = [
-            _Point(across[name], axis.place(share), f"{backend}, {name}: {share_text(share)}", 0 < share < math.inf)
-            for name, share in measured.items()
+            Point(f"{across[name]} {axis.place(n)}", f"{backend}, {name}: {share_text(n)}", 0 < n < math.inf)
+            for name, n in measured.items()
         ]
         if measured:
             largest = max(measured, key=lambda name: measured[name])
             words.append(f"{backend} at most {share_text(measured[largest])}, in {largest}")
-    groups = tuple(_groups(across))
-    return LayerChart(**_points(title, axis, series, words), groups=groups, bound=axis.place(1.0))
+    return Chart(title, words, series, axis.ticks, list(_groups(across)), Line(axis.place(1.0), "the bound"))
 
 
 def _groups(across: Mapping[str, float]) -> Iterator[Line]:
@@ -148,34 +136,6 @@ def _groups(across: Mapping[str, float]) -> Iterator[Line]:
             yield Line(round((places[0] + places[-1]) / 2, 1), text)
 
 
-@dataclass(frozen=True)
-class Band:
-    """A range across a chart, with which a series is to be compared."""
-
-    top: float
-    height: float
-    series: int
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class CurveChart(PointChart):
-    """Numbers over epochs or steps; one that is not finite has no point.
-
-    Attributes:
-        across: What is counted along the axis below.
-        bands: Ranges to compare the curves with.
-        counts: The numbers of the axis below.
-        bound: Where 1 is, and what it is called; None without a bound.
-    """
-
-    across: str
-    bands: tuple[Band, ...]
-    counts: tuple[Line, ...]
-    bound: Line | None
-    height: float = HEIGHT + 14
-
-
 def draw_curves(
     title: str,
     across: str,
@@ -184,47 +144,41 @@ def draw_curves(
     *,
     bands: Mapping[str, tuple[str, tuple[float, float]]] | None = None,
     bound: str = "",
-) -> CurveChart:
+) -> Chart:
     """A chart of numbers over epochs or steps.
 
     Args:
-        title: What it shows.
         across: What ``counts`` are of.
         curves: By name, a number for each of ``counts``.
-        counts: The epochs or steps.
         bands: By the name of the curve that they belong to: what a band is called, and from where to where it goes.
-        bound: What 1 is called, where the numbers are shares; they are then drawn on a logarithmic axis.
+        bound: What 1 is called, where the numbers are shares, on a logarithmic axis; on another, what is not finite has
+            no point.
     """
     ranges = bands or {}
     numbers = [number for curve in curves.values() for number in curve]
-    bottom = HEIGHT - BOTTOM - 4
     axis: Axis | LinearAxis
     if bound:
-        axis = Axis(numbers, TOP, bottom)
+        axis = Axis(numbers, TOP, BOTTOM - 4)
     else:
-        axis = LinearAxis([*numbers, *(end for _, ends in ranges.values() for end in ends)], TOP, bottom)
-    step = (WIDTH - LEFT - RIGHT - 16) / max(len(counts) - 1, 1)
+        axis = LinearAxis([*numbers, *(end for _, ends in ranges.values() for end in ends)], TOP, BOTTOM - 4)
+    step = (RIGHT - LEFT - 16) / max(len(counts) - 1, 1)
     # A single point stands in the middle: at the edge it would look like the beginning of something.
-    begin = LEFT + 8 if len(counts) > 1 else (LEFT + WIDTH - RIGHT) / 2
+    begin = LEFT + 8 if len(counts) > 1 else (LEFT + RIGHT) / 2
     places = [round(begin + place * step, 1) for place in range(len(counts))]
     series, words = {}, []
     for name, curve in curves.items():
         drawn = [found for found in zip(places, counts, curve, strict=True) if bound or math.isfinite(found[2])]
         series[name] = [
-            _Point(x, axis.place(n), f"{name}, {across} {count}: {n:.4g}", not bound or 0 < n < math.inf)
+            Point(f"{x} {axis.place(n)}", f"{name}, {across} {count}: {n:.4g}", not bound or 0 < n < math.inf)
             for x, count, n in drawn
         ]
         if drawn:
             words.append(f"{name} {_range(across, drawn, shares=bool(bound))}")
     names = list(curves)
-    every = -(-len(counts) // 10)
-    return CurveChart(
-        **_points(title, axis, series, words),
-        across=across,
-        bands=tuple(_band(axis, names.index(name), text, ends) for name, (text, ends) in ranges.items()),
-        counts=tuple(Line(x, str(count)) for x, count in list(zip(places, counts, strict=True))[::every]),
-        bound=Line(axis.place(1.0), bound) if bound else None,
-    )
+    drawn_bands = [_band(axis, names.index(name), text, ends) for name, (text, ends) in ranges.items()]
+    below = [Line(x, str(count)) for x, count in zip(places, counts, strict=True)][:: -(-len(counts) // 10)]
+    one = Line(axis.place(1.0), bound) if bound else None
+    return Chart(title, words, series, axis.ticks, below, one, across, drawn_bands)
 
 
 def _range(across: str, drawn: Sequence[tuple[float, int, float]], *, shares: bool) -> str:

@@ -9,44 +9,28 @@ from pathlib import Path
 from netparity.compare.comparison import Comparison, Difference
 from netparity.files.trace import ACTIVATIONS
 from netparity.show.html.charts import draw_layers
-from netparity.show.html.heat import LEGEND, Cell, HeatTable, Row, heat_cell, heat_level
-from netparity.show.html.page import shell_line, write_page
+from netparity.show.html.heat import Cell, HeatTable, Row, heat_cell, heat_level
+from netparity.show.html.page import write_page
+
+COLUMNS = ("share of what rounding allows", "largest difference", "ulp there", "entries that differ")
 
 
 def write_comparison(path: Path, found: Comparison, arguments: Sequence[str]) -> None:
-    """Writes the page of a comparison.
-
-    Args:
-        path: The file.
-        found: The comparison.
-        arguments: Those of the command, which the page repeats.
-
-    Raises:
-        OptionError: Jinja2 is not installed.
-        FileError: The file cannot be written.
-    """
-    status, sentence = found.verdict
+    """Writes the page of a comparison, which repeats the command's arguments; raises what write_page raises."""
     layers = [difference for difference in found.differences if difference.name.startswith(ACTIVATIONS)]
     shares = {_name(difference): difference.share for difference in layers if difference.share is not None}
+    caption = "Every tensor, layers in canonical order first. Shares are of what rounding allows the two together."
     pair = f"{found.first} beside {found.second}"
     write_page(
         path,
         "comparison.html.j2",
-        status=status,
-        sentence=sentence,
+        found.verdict,
+        arguments,
         found=found,
         pair=pair,
         chart=draw_layers("Each layer's output", {pair: shares}, list(map(_name, layers))),
-        tensors=_table(found),
-        legend=LEGEND,
-        command=shell_line(arguments),
+        tensors=HeatTable(caption, "tensor", COLUMNS, [Row(_name(row), _cells(row)) for row in found.differences]),
     )
-
-
-def _table(found: Comparison) -> HeatTable:
-    caption = "Every tensor, layers in canonical order first. Shares are of what rounding allows the two together."
-    columns = ("share of what rounding allows", "largest difference", "ulp there", "entries that differ")
-    return HeatTable(caption, "tensor", columns, tuple(Row.of(_name(row), _cells(row)) for row in found.differences))
 
 
 def _name(row: Difference) -> str:

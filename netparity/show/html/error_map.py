@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TypeVar
 
-from netparity.show.html.axes import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, Line
+from netparity.show.html.axes import BOTTOM, LEFT, RIGHT, TOP, Axis, Line
 from netparity.verdict.report import ErrorMap
-
-Place = TypeVar("Place")
 
 SHADES = 7
 """Colours of a heat map, beside the one of what is right."""
@@ -20,8 +17,7 @@ SHADES = 7
 class Scale:
     """From the errors of a tensor to the shades of its heat map, in equal factors up to the largest.
 
-    Args:
-        found: The errors. Those within the bound are right, and where nothing is allowed, those that are none.
+    Errors within the bound are right; where nothing is allowed, those that are none.
     """
 
     def __init__(self, found: ErrorMap) -> None:
@@ -58,13 +54,13 @@ class Scale:
             return "no number at all"
         return f"{number:.3g} of what is allowed" if self.bounded else f"{number:.3g} off"
 
-    def summary(self, numbers: Mapping[Place, float], what: str, where: Callable[[Place], str]) -> str:
-        """How many of the numbers are failures, and the worst of them, in words."""
+    def summary(self, numbers: Mapping[str, float], what: str) -> str:
+        """How many of the numbers, each under the words for its place, are failures, and the worst of them."""
         wrong = sum(not self.right(number) for number in numbers.values())
-        worst = max(numbers, key=lambda place: numbers[place])
+        worst = max(numbers, key=numbers.__getitem__)
         return (
             f"{wrong} of {len(numbers)} {what} are {'beyond the bound' if self.bounded else 'wrong'}; the worst, "
-            f"{self.number(numbers[worst])}, is {where(worst)}"
+            f"{self.number(numbers[worst])}, is {worst}"
         )
 
 
@@ -82,7 +78,7 @@ class Heat:
     """A map of the error, height down and width across.
 
     Attributes:
-        rows, columns: How many cells it has down and across.
+        height, width: The size of the drawing.
         scale: Units of the drawing for a cell.
         size: The tensor's own height and width.
         shades: From what is right to what is most wrong; each is there, though it may be of no cell.
@@ -90,23 +86,13 @@ class Heat:
         bounded: Whether the numbers are shares of what is allowed, and not absolute errors.
     """
 
-    rows: int
-    columns: int
+    height: float
+    width: float
     scale: float
     size: tuple[int, int]
-    shades: tuple[Shade, ...]
+    shades: Sequence[Shade]
     summary: str
     bounded: bool
-
-    @property
-    def width(self) -> float:
-        """Width of the drawing."""
-        return self.columns * self.scale
-
-    @property
-    def height(self) -> float:
-        """Height of the drawing."""
-        return self.rows * self.scale
 
 
 def draw_heat(found: ErrorMap) -> Heat | None:
@@ -122,12 +108,16 @@ def draw_heat(found: ErrorMap) -> Heat | None:
             length = len(list(run))
             paths[shade].append(f"M{x} {y}h{length}v1h-{length}z")
             x += length
-    places = {(y, x): number for y, row in enumerate(found.pixels) for x, number in enumerate(row)}
     side = -(-max(found.size) // max(rows, columns))
-    what = "places" if side == 1 else f"squares of {side}×{side} places"
-    summary = scale.summary(places, what, lambda place: f"at row {place[0] * side}, column {place[1] * side}")
-    shades = tuple(Shade(shade, "".join(path), scale.text(shade)) for shade, path in paths.items())
-    return Heat(rows, columns, round(300 / max(rows, columns), 3), found.size, shades, summary, found.bounded)
+    places = {
+        f"at row {y * side}, column {x * side}": number
+        for y, row in enumerate(found.pixels)
+        for x, number in enumerate(row)
+    }
+    summary = scale.summary(places, "places" if side == 1 else f"squares of {side}×{side} places")
+    shades = [Shade(shade, "".join(path), scale.text(shade)) for shade, path in paths.items()]
+    cell = round(300 / max(rows, columns), 3)
+    return Heat(rows * cell, columns * cell, cell, found.size, shades, summary, found.bounded)
 
 
 @dataclass(frozen=True)
@@ -146,30 +136,23 @@ class Bars:
     right: str
     wrong: str
     stroke: float
-    ticks: tuple[Line, ...]
+    ticks: Sequence[Line]
     last: int
     bound: float | None
     summary: str
-    width: float = WIDTH
-    height: float = HEIGHT
-    left: float = LEFT
-    edge: float = WIDTH - RIGHT
-    top: float = TOP
-    bottom: float = HEIGHT - BOTTOM
 
 
 def draw_bars(found: ErrorMap) -> Bars:
     """A bar for each channel."""
     scale = Scale(found)
-    bottom = HEIGHT - BOTTOM
-    axis = Axis(found.channels, TOP, bottom, one=found.bounded)
-    step = (WIDTH - RIGHT - LEFT) / len(found.channels)
+    axis = Axis(found.channels, TOP, BOTTOM, one=found.bounded)
+    step = (RIGHT - LEFT) / len(found.channels)
     paths: dict[bool, list[str]] = {True: [], False: []}
     for channel, number in enumerate(found.channels):
         if number:
             x = round(LEFT + (channel + 0.5) * step, 2)
-            paths[scale.right(number)].append(f"M{x} {bottom}V{axis.place(number)}")
-    summary = scale.summary(dict(enumerate(found.channels)), "channels", lambda channel: f"channel {channel}")
+            paths[scale.right(number)].append(f"M{x} {BOTTOM}V{axis.place(number)}")
+    summary = scale.summary({f"channel {place}": error for place, error in enumerate(found.channels)}, "channels")
     return Bars(
         "".join(paths[True]),
         "".join(paths[False]),

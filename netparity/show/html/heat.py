@@ -7,7 +7,7 @@ is beyond its bound has a cross.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 STEPS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
@@ -50,29 +50,8 @@ def brief(share: float | None) -> str:
 
 
 @dataclass(frozen=True)
-class Swatch:
-    """One level in a legend."""
-
-    level: str
-    text: str
-
-
-LEGEND = (
-    Swatch("0", "0, bit for bit"),
-    Swatch("1", "to 0.01"),
-    Swatch("2", "to 0.03"),
-    Swatch("3", "to 0.1"),
-    Swatch("4", "to 0.3"),
-    Swatch("5", "to 1, the bound"),
-    Swatch("6", f"{BEYOND} to 10, beyond"),
-    Swatch("7", f"{BEYOND} more"),
-    Swatch(UNKNOWN, "– not measured"),
-)
-
-
-@dataclass(frozen=True)
 class Cell:
-    """One cell of a table.
+    """One cell of a table, or an entry of a legend.
 
     Attributes:
         text: What it says.
@@ -85,6 +64,19 @@ class Cell:
     note: str = ""
 
 
+LEGEND = (
+    Cell("0, bit for bit", "0"),
+    Cell("to 0.01", "1"),
+    Cell("to 0.03", "2"),
+    Cell("to 0.1", "3"),
+    Cell("to 0.3", "4"),
+    Cell("to 1, the bound", "5"),
+    Cell(f"{BEYOND} to 10, beyond", "6"),
+    Cell(f"{BEYOND} more", "7"),
+    Cell("– not measured", UNKNOWN),
+)
+
+
 def heat_cell(share: float | None, note: str = "") -> Cell:
     """A share as a cell: its number, on its colour."""
     return Cell(share_text(share), heat_level(share), note)
@@ -92,22 +84,11 @@ def heat_cell(share: float | None, note: str = "") -> Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: what it is about, and its cells.
-
-    Attributes:
-        head: The header's text.
-        cells: As many as the table has columns.
-        anchor: Its id in the page, for links; empty for none.
-    """
+    """A row of a table: its header, a cell for each column, and its id in the page, for links."""
 
     head: str
-    cells: tuple[Cell, ...]
+    cells: Sequence[Cell]
     anchor: str = ""
-
-    @classmethod
-    def of(cls, head: str, cells: Iterable[Cell], anchor: str = "") -> Row:
-        """From any iterable of cells."""
-        return cls(head, tuple(cells), anchor)
 
 
 @dataclass(frozen=True)
@@ -118,19 +99,18 @@ class HeatTable:
         caption: What it shows, in a sentence; also what a screen reader calls it.
         corner: The header over the row headers.
         columns: The columns' headers.
-        rows: The rows.
         groups: Headers over several columns each: the text, and how many; none, or enough for all columns.
     """
 
     caption: str
     corner: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-    groups: tuple[tuple[str, int], ...] = ()
+    columns: Sequence[str]
+    rows: Sequence[Row]
+    groups: Sequence[tuple[str, int]] = ()
 
     def __post_init__(self) -> None:
-        widths = {len(row.cells) for row in self.rows} | (
-            {sum(span for _, span in self.groups)} if self.groups else set()
-        )
+        widths = {len(row.cells) for row in self.rows}
+        if self.groups:
+            widths.add(sum(span for _, span in self.groups))
         if widths - {len(self.columns)}:
             raise ValueError(f"The table has {len(self.columns)} columns, and rows or groups of {sorted(widths)}.")

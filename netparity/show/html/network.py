@@ -11,9 +11,9 @@ from itertools import groupby
 
 from netparity.network.kinds import Layer
 from netparity.network.network import Network
-from netparity.show.html.heat import brief, heat_level, share_text
+from netparity.show.html.axes import WIDTH
+from netparity.show.html.heat import BEYOND, brief, heat_level, share_text
 
-WIDTH = 344
 GAP = 8
 BOX = 38
 """Height of a layer: a line of words over a line of stripes."""
@@ -54,17 +54,12 @@ class Box:
     x: float
     y: float
     width: float
-    stripes: tuple[Stripe, ...]
-    tip: tuple[str, ...]
+    stripes: Sequence[Stripe]
+    tip: Sequence[str]
     tip_x: float
     tip_y: float
     tip_height: float
     beyond: bool
-
-    @property
-    def words(self) -> str:
-        """The tip in a line, for who hears the page."""
-        return "; ".join(self.tip)
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,6 @@ class Piece:
     """A part of the network that is drawn by itself: a block with what follows it, or the stem.
 
     Attributes:
-        title: Its name.
         height: The height of the drawing.
         lines: From where to where data flow, as an SVG path.
         boxes: In canonical order from top to bottom.
@@ -81,21 +75,20 @@ class Piece:
     title: str
     height: float
     lines: str
-    boxes: tuple[Box, ...]
+    boxes: Sequence[Box]
 
 
 def draw_network(
     network: Network, shares: Mapping[str, Mapping[str, float]], shapes: Mapping[str, tuple[int, ...]]
-) -> tuple[Piece, ...]:
-    """The whole network.
+) -> list[Piece]:
+    """The whole network, piece by piece.
 
     Args:
-        network: The network.
         shares: By backend and layer, the share of its bound that it uses; what is missing was not measured.
         shapes: The shape of each layer's output, for one image.
     """
     drawer = _Drawer(network, shares, shapes)
-    return tuple(drawer.piece(layers) for layers in _pieces(network))
+    return [drawer.piece(layers) for layers in _pieces(network)]
 
 
 def _pieces(network: Network) -> Iterator[list[Layer]]:
@@ -109,24 +102,18 @@ def _pieces(network: Network) -> Iterator[list[Layer]]:
     yield members
 
 
+@dataclass(frozen=True)
 class _Drawer:
-    def __init__(
-        self,
-        network: Network,
-        shares: Mapping[str, Mapping[str, float]],
-        shapes: Mapping[str, tuple[int, ...]],
-    ) -> None:
-        self._network = network
-        self._shares = shares
-        self._shapes = shapes
+    network: Network
+    shares: Mapping[str, Mapping[str, float]]
+    shapes: Mapping[str, tuple[int, ...]]
 
     def piece(self, layers: Sequence[Layer]) -> Piece:
         boxes: list[Box] = []
-        lines: list[str] = []
         y, middle = 14.0, WIDTH / 2
-        lines.append(f"M{middle} 0V{y}")
-        block = self._network.block_of(layers[0])
-        inside = [layer for layer in layers if block and self._network.block_of(layer) == block]
+        lines = [f"M{middle} 0V{y}"]
+        block = self.network.block_of(layers[0])
+        inside = [layer for layer in layers if block and self.network.block_of(layer) == block]
         if inside:
             y = self._block(inside, y, boxes, lines)
         for layer in layers[len(inside) :]:
@@ -135,7 +122,7 @@ class _Drawer:
             y += STEP
         stages = ", ".join(dict.fromkeys(layer.name.partition(".")[0] for layer in layers))
         title = f"{stages}: {block.rpartition('.')[2].replace('_', ' ') or 'stem'}"
-        return Piece(title, y, "".join(lines), tuple(boxes))
+        return Piece(title, y, "".join(lines), boxes)
 
     def _block(self, layers: Sequence[Layer], y: float, boxes: list[Box], lines: list[str]) -> float:
         """The paths of a block side by side and what joins them; the height below it."""
@@ -160,34 +147,21 @@ class _Drawer:
         return joined + STEP
 
     def _box(self, layer: Layer, x: float, y: float, width: float, name: str = "") -> Box:
-        shares = {backend: found.get(layer.name) for backend, found in self._shares.items()}
-        tip = (
-            layer.name,
-            f"{layer.words}, {'×'.join(map(str, self._shapes[layer.name]))}",
-            *(f"{backend}: {share_text(share)}" for backend, share in shares.items()),
-        )
-        height = TIP_LINE * len(tip) + 8
+        shares = {backend: found.get(layer.name) for backend, found in self.shares.items()}
+        shape = self.shapes[layer.name]
+        tip = [layer.name, f"{layer.words}, {'×'.join(map(str, shape))}"]
+        tip += [f"{backend}: {share_text(share)}" for backend, share in shares.items()]
         tip_x = min(max(0.0, x + width / 2 - TIP_WIDTH / 2), WIDTH - TIP_WIDTH)
-        return Box(
-            layer.name,
-            name + layer.label(self._shapes[layer.name]),
-            x,
-            y,
-            width,
-            tuple(_stripes(list(shares.values()), x, width)),
-            tip,
-            tip_x,
-            y - height - 3,
-            height,
-            any(share is not None and not share <= 1 for share in shares.values()),
-        )
-
-
-def _stripes(shares: Sequence[float | None], x: float, width: float) -> Iterator[Stripe]:
-    each = width / max(1, len(shares))
-    for place, share in enumerate(shares):
-        text = brief(share) if each >= CHARACTERS else "✕" * (share is not None and share > 1)
-        yield Stripe(x + place * each, each, heat_level(share), text)
+        tip_height = TIP_LINE * len(tip) + 8
+        each = width / max(1, len(shares))
+        stripes, beyond = [], False
+        for place, share in enumerate(shares.values()):
+            wrong = share is not None and not share <= 1
+            text = brief(share) if each >= CHARACTERS else BEYOND * wrong
+            stripes.append(Stripe(x + place * each, each, heat_level(share), text))
+            beyond |= wrong
+        label, tip_y = name + layer.label(shape), y - tip_height - 3
+        return Box(layer.name, label, x, y, width, stripes, tip, tip_x, tip_y, tip_height, beyond)
 
 
 def _paths(layers: Sequence[Layer]) -> list[list[Layer]]:

@@ -12,6 +12,8 @@ from typing import Any
 from netparity.files.disk import atomic_write
 from netparity.network.errors import OptionError
 from netparity.network.frameworks import how_to_install
+from netparity.show.html import axes
+from netparity.show.html.heat import LEGEND
 
 
 def check_html(path: Path, new_folder: Path | None = None) -> None:
@@ -40,15 +42,22 @@ def _check_jinja() -> None:
         raise OptionError(f"--html needs Jinja2, which is not installed ({how_to_install('report')}).")
 
 
-def render(template: str, **values: Any) -> str:
-    """A template of this package filled in. It extends ``base.html.j2`` and says what it needs of ``values``.
+def write_page(path: Path, template: str, verdict: tuple[str, str], arguments: Sequence[str], /, **values: Any) -> None:
+    """Fills in a template of this package and writes the page. The same values give the same file.
 
     Every value is escaped, whatever it holds: names of backends, messages and paths come from outside.
 
     Args:
-        template: Its file's name.
-        values: What it shows.
+        template: The name of a template that extends ``base.html.j2``.
+        verdict: A status, and the sentence that explains it.
+        arguments: Those of the command, which the page repeats.
+        values: What the template shows besides.
+
+    Raises:
+        OptionError: Jinja2 is not installed.
+        FileError: The file cannot be written.
     """
+    _check_jinja()
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     # Autoescape is decided for all files: Jinja's own rule goes by endings, and knows no .j2.
@@ -59,21 +68,12 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(values)
-
-
-def write_page(path: Path, template: str, **values: Any) -> None:
-    """Fills a template in, as :func:`render` does, and writes it. The same values give the same file.
-
-    Raises:
-        OptionError: Jinja2 is not installed.
-        FileError: The file cannot be written.
-    """
-    _check_jinja()
-    # A path on the command line may hold bytes that are no text.
-    content = render(template, **values).encode(errors="replace")
+    environment.globals.update(axes=axes, legend=LEGEND)
+    status, sentence = verdict
+    page = environment.get_template(template)
+    content = page.render(status=status, sentence=sentence, command=shell_line(arguments), **values)
     with atomic_write(path) as file:
-        file.write(content)
+        file.write(content.encode(errors="replace"))  # a path on the command line may hold bytes that are no text
 
 
 def shell_line(arguments: Sequence[str]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from netparity.network.published import PublishedTraining
 from netparity.network.registered import RegisteredNetwork
-from netparity.show.html.charts import CurveChart, draw_curves
+from netparity.show.html.charts import Chart, draw_curves
 from netparity.show.html.heat import Cell, HeatTable, Row
 from netparity.show.html.page import shell_line, write_page
 
@@ -29,12 +29,10 @@ def write_training(
     """Writes the page of a training.
 
     Args:
-        path: The file.
-        registered: The network that was trained.
         settings: The first line of its history.
         history: A record for each whole epoch.
         arguments: Those of the command, which the page repeats.
-        status: Which it has: running, done, interrupted or error.
+        status: running, done, interrupted or error.
         remark: What else is to be said at the top.
 
     Raises:
@@ -46,16 +44,15 @@ def write_training(
     write_page(
         path,
         "training.html.j2",
-        status=status,
-        sentence=_sentence(settings["backend"], history),
+        (status, _sentence(settings["backend"], history)),
+        arguments,
         remark=remark,
         network=registered.network.name,
         settings=settings,
-        charts=tuple(_charts(history, published)) if history else (),
+        charts=_charts(history, published) if history else (),
         beside=_beside(history, published),
         epochs=_table(history, published),
         chosen=[(name, named_values(value)) for name, value in settings.items() if name not in APART],
-        command=command,
         began=settings.get("command", command) if "--resume" in arguments else command,
     )
 
@@ -90,8 +87,8 @@ def _sentence(backend: str, history: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _charts(history: Sequence[Mapping[str, Any]], published: PublishedTraining | None) -> Iterator[CurveChart]:
-    counts = [record["epoch"] for record in history]
+def _charts(history: Sequence[Mapping[str, Any]], published: PublishedTraining | None) -> list[Chart]:
+    counts, charts = [record["epoch"] for record in history], []
     for title, curves in (
         ("Loss", {"training": "train_loss"}),
         ("Accuracy", {"training": "train_accuracy", "test": "test_accuracy"}),
@@ -102,7 +99,8 @@ def _charts(history: Sequence[Mapping[str, Any]], published: PublishedTraining |
             if published
         }
         found = {name: [record[key] for record in history] for name, key in curves.items()}
-        yield draw_curves(title, "epoch", found, counts, bands=bands)
+        charts.append(draw_curves(title, "epoch", found, counts, bands=bands))
+    return charts
 
 
 def _beside(history: Sequence[Mapping[str, Any]], published: PublishedTraining | None) -> str:
@@ -118,20 +116,14 @@ def _beside(history: Sequence[Mapping[str, Any]], published: PublishedTraining |
 
 
 def _table(history: Sequence[Mapping[str, Any]], published: PublishedTraining | None) -> HeatTable:
-    rows = [
-        Row.of(
-            str(record["epoch"]),
-            (
-                *(Cell(f"{record[key]:.4f}") for key in ("train_loss", "train_accuracy", "test_accuracy")),
-                Cell(duration(record["seconds"])),
-                Cell(f"{record['images_per_second']:.1f}"),
-            ),
-        )
-        for record in history
-    ]
+    rows = []
+    for record in history:
+        cells = [Cell(f"{record[key]:.4f}") for key in ("train_loss", "train_accuracy", "test_accuracy")]
+        cells += [Cell(duration(record["seconds"])), Cell(f"{record['images_per_second']:.1f}")]
+        rows.append(Row(str(record["epoch"]), cells))
     if published:
         ranges = (published.train_loss, published.train_accuracy, published.test_accuracy)
         cells = [Cell(f"{low:g}–{high:g}") for low, high in ranges]
-        rows.append(Row.of(f"{published.epochs}, {published.label}", (*cells, Cell("–"), Cell("–"))))
+        rows.append(Row(f"{published.epochs}, {published.label}", [*cells, Cell("–"), Cell("–")]))
     columns = ("training loss", "training accuracy", "test accuracy", "time of the epoch", "images per second")
-    return HeatTable("Loss, accuracy and time of each whole epoch.", "epoch", columns, tuple(rows))
+    return HeatTable("Loss, accuracy and time of each whole epoch.", "epoch", columns, rows)
