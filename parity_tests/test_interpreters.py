@@ -29,7 +29,7 @@ PRELUDE = f"""\
 import os, sys, time
 
 def send(line):
-    os.write(int(sys.argv[sys.argv.index("--socket") + 1]), line + b"\\n")
+    os.write(int(sys.argv[-3]), line + b"\\n")
 
 def go_on():
     os.execv({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]])

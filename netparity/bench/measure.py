@@ -78,7 +78,7 @@ def run_bench(
     """Measures all ways of the subjects, and the engines.
 
     Raises:
-        NetparityError: A setting that the network cannot have, or a way that no backend has; no process is left behind.
+        NetparityError: A setting that the network cannot have, or a way that no backend has; no process goes on.
     """
     load = os.getloadavg()[0]
     weights = registered.init_weights(0)

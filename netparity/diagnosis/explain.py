@@ -110,7 +110,7 @@ def pattern(actual: Array, desired: Array, bound: Array | float) -> str:
     parts = []
     for axis, word in enumerate(("sample", "channel")[: actual.ndim]):
         hit = np.flatnonzero(wrong.any(axis=tuple(other for other in range(actual.ndim) if other != axis)))
-        if len(hit) <= actual.shape[axis] / 2:  # more says little: an entry behind a closed ReLU is never off
+        if len(hit) <= actual.shape[axis] / 2:  # more says little: an entry after a closed ReLU is never off
             listed = ", ".join(map(str, hit[:4])) + (", …" if len(hit) > 4 else "")
             parts.append(f"{word} {listed} only" if len(hit) == 1 else f"{word}s {listed} only")
     if actual.ndim == 4 and min(actual.shape[2:]) > 4 and not wrong[:, :, 2:-2, 2:-2].any():

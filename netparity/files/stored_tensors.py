@@ -97,7 +97,6 @@ def canonical_weights(network: Network, tensors: Mapping[str, Any], trees: Itera
     """A canonical weights set out of the tensors of one of these trees.
 
     Args:
-        network: What the weights are for.
         tensors: Keys as they are in the file to arrays that are in canonical layout already.
         trees: No two of them have the same keys.
 

@@ -65,7 +65,7 @@ def save_tensors(
     for name, array in tensors.items():
         start, end = end, end + array.nbytes
         entries[name] = {"dtype": codes[array.dtype], "shape": list(array.shape), "data_offsets": [start, end]}
-    text = json.dumps({"format_version": FORMAT_VERSION, **header})
+    text = json.dumps({"format_version": FORMAT_VERSION, **header}, allow_nan=False)
     head = json.dumps({"__metadata__": {PREFIX + kind: text}, **entries}).encode()
     head += b" " * (-len(head) % 8)
     with atomic_write(path) as file:

@@ -198,7 +198,7 @@ class BenchmarkedModel(Protocol):
         ...
 
     def training_ways(self, hyperparameters: Hyperparameters) -> Mapping[str, Callable[[], Steps]]:
-        """Likewise of training, which changes the way's weights and perhaps the model's."""
+        """Ways to train, which change the way's weights and perhaps the model's, by such a name."""
         ...
 
 

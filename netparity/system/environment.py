@@ -32,7 +32,7 @@ def environment() -> dict[str, Any]:
 
 
 def full_environment() -> dict[str, Any]:
-    """The same, with the processor's features and each variable that is set and may move numbers."""
+    """The environment, with the processor's features and each variable that is set and may move numbers."""
     flags = set((about_processor("flags") or about_processor("Features")).split())
     variables = {name: value for name, value in sorted(os.environ.items()) if name.startswith(SWITCHES)}
     return {**environment(), "features": [name for name in FEATURES if name in flags], **variables}

@@ -13,7 +13,7 @@ from pathlib import Path
 from netparity.system.processor import LISTED, about_processor
 
 VARIABLE = "OPENBLAS_CORETYPE"
-"""By which OpenBLAS is told; it reads it when it is loaded, and never again."""
+"""The variable that names OpenBLAS's kernels; OpenBLAS reads it when it is loaded, and never again."""
 
 NEEDS = {
     "SkylakeX": {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl", "avx2", "fma"},
@@ -29,7 +29,7 @@ def openblas_kernels(processors: Path = LISTED) -> str | None:
 
 
 def kernel_variables() -> dict[str, str]:
-    """What tells OpenBLAS of the best kernels; nothing, where the caller's environment has chosen or none is better."""
+    """The variable that names the best kernels; empty where the caller's environment has chosen or none is better."""
     kernels = openblas_kernels()
     return {} if kernels is None or VARIABLE in os.environ else {VARIABLE: kernels}
 

@@ -121,7 +121,7 @@ def classify(logits: Array, names: Sequence[str], top: int, classes: Sequence[st
     Args:
         logits: (N, K).
         names: Those of the N images.
-        top: How many classes are told of each image.
+        top: How many classes are given for each image.
         classes: What they are called, if they are as many as the logits.
     """
     if logits.shape[1] != len(classes):

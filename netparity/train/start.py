@@ -89,7 +89,6 @@ def start(options: TrainingOptions, command: str, downloads: AbstractContextMana
     """A training that can begin, or go on, with its folder made. Frameworks are loaded, and processes meet.
 
     Args:
-        options: What was chosen.
         command: The shell command that was given, for the history.
         downloads: Shows how far downloads are; entered when the framework is loaded, which captures standard error.
 

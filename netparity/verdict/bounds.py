@@ -90,12 +90,12 @@ class Bound:
 
     @property
     def certain(self) -> Array:
-        """Beyond it, an error is no rounding: a proof."""
+        """The bound beyond which an error is no rounding: a proof."""
         return self.magnitude * self.certain_factor + self.underflow
 
     @cached_property
     def probable(self) -> Array:
-        """Beyond it, an error is no rounding unless roundings depend on each other."""
+        """The bound beyond which an error is no rounding unless roundings depend on each other."""
         return self.magnitude * self.probable_factor + self.underflow
 
 

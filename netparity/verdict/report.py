@@ -42,7 +42,7 @@ class Diagnosis:
     pattern: str
 
     def sentence(self) -> str:
-        """For a person."""
+        """The diagnosis in a sentence."""
         if not self.explanations:
             return f"{self.layer}: no known difference explains the numbers; {self.pattern}."
         return f"{self.layer}: explained by {'; or by '.join(self.explanations)} ({self.pattern})."

@@ -46,7 +46,7 @@ class Shelf:
         return places
 
     def share(self, arrays: Mapping[str, Array]) -> dict[str, Place]:
-        """Like :meth:`put`, but an array that has been shared before is not written again.
+        """Writes those of the arrays that were not shared before; returns where each lies, as plain JSON.
 
         The arrays are kept alive and must not change while the shelf is in use.
         """
@@ -77,7 +77,7 @@ def read_arrays(places: Mapping[str, Place]) -> dict[str, Array]:
 
 
 def take_arrays(places: Mapping[str, Place]) -> dict[str, Array]:
-    """Like :func:`read_arrays`, and removes their files: what is mapped stays, and its room is freed with the map."""
+    """Maps arrays and removes their files: what is mapped stays, and its room is freed with the map."""
     arrays = read_arrays(places)
     for path in {place["path"] for place in places.values()}:
         Path(path).unlink()

@@ -135,7 +135,7 @@ class Layer:
         yield from ()
 
     def reordered(self, branches: Sequence[Array]) -> Iterator[tuple[str, Array]]:
-        """Of a layer that joins others: their outputs joined wrongly, each in words and as an array."""
+        """The outputs that a layer joins, joined wrongly: each mistake in words and as an array."""
         yield from ()
 
     @property

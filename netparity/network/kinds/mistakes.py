@@ -149,7 +149,7 @@ def low_precision(base: Variant, dtype: DType) -> Iterator[Variant]:
 
 
 def even_pads(padding: int) -> Pads:
-    """As much padding on all four sides."""
+    """The same padding on all four sides."""
     return (padding, padding), (padding, padding)
 
 

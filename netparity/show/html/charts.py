@@ -92,7 +92,7 @@ class Chart:
 
     @property
     def lines(self) -> list[str]:
-        """For each series, its points joined."""
+        """Each series as one line through its points."""
         joined = ([point.place for point in points if point.joined] for points in self.series.values())
         return ["M" + "L".join(places) if places else "" for places in joined]
 

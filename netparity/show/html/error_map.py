@@ -15,7 +15,7 @@ SHADES = 7
 
 
 class Scale:
-    """From the errors of a tensor to the shades of its heat map, in equal factors up to the largest.
+    """The shades of a heat map for the errors of a tensor, in equal factors up to the largest.
 
     Errors within the bound are right; where nothing is allowed, those that are none.
     """

@@ -36,7 +36,7 @@ def share_text(share: float | None) -> str:
 
 
 def brief(share: float | None) -> str:
-    """The same in four characters at most, for where there is little room."""
+    """A share in four characters at most, for where there is little room."""
     if share is None:
         return "–"
     if share == 0:
