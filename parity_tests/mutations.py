@@ -268,11 +268,13 @@ _CATALOGUE: dict[str, list[tuple[str, str, str]]] = {
     "verdict/ground_truth.py": [
         ("forward bound × 1000", "np.ascontiguousarray(magnitude)", "1000 * np.ascontiguousarray(magnitude)"),
         ("forward bound × 10", "np.ascontiguousarray(magnitude)", "10 * np.ascontiguousarray(magnitude)"),
-        ("noise floor × 1000", "float(strayed)", "float(1000 * strayed)"),
-        ("noise floor × 10", "float(strayed)", "float(10 * strayed)"),
         ("scale of gradients × 1e9", "* max(1.0, largest)", "* max(1e9, largest)"),
         ("layers fed ones", "self._rounded[name, dtype] = rounded", "self._rounded[name, dtype] = 0 * rounded + 1"),
         ("layer gradients of one image", "GRADIENT_SAMPLES = 2", "GRADIENT_SAMPLES = 1"),
+    ],
+    "verdict/noise_floor.py": [
+        ("noise floor × 1000", "float(strayed)", "float(1000 * strayed)"),
+        ("noise floor × 10", "float(strayed)", "float(10 * strayed)"),
     ],
     "verdict/layer_gradients.py": [
         (

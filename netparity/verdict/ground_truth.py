@@ -15,6 +15,7 @@ from netparity.network.kinds import Kinks, Layer
 from netparity.network.network import IMAGES, Network
 from netparity.network.weights import check_weights, weights_like
 from netparity.verdict.bounds import UNIT_ROUNDOFF, Bound, confidence
+from netparity.verdict.noise_floor import noise_floor
 
 GRADIENT_SAMPLES = 2
 """Images on which gradients are judged layer by layer. A backward pass treats all images alike, so a few will do; what
@@ -139,45 +140,25 @@ class GroundTruth:
         return self._locals[layer.name, dtype]
 
     def noise_floor(self, dtype: DType) -> dict[str, float]:
-        """How far each layer's worst entry strays if every layer errs by its whole local bound.
-
-        Two runs of the reference in the working precision, every sum moved by its probable bound: with a random
-        sign for each entry; and all of them up, which is the worst that roundings can do to one-signed weights.
-        """
-        if dtype not in self._noise:
-            self._noise[dtype] = self._perturb(dtype)
-        return self._noise[dtype][0]
+        """How far each layer's worst entry strays if every layer errs by its whole local bound."""
+        return self._noise_of(dtype)[0]
 
     def kinks(self, dtype: DType) -> Kinks:
         """How many kinks of the first :data:`WIRING_SAMPLES` images an error of the noise floor may decide."""
-        self.noise_floor(dtype)
-        return self._noise[dtype][1]
+        return self._noise_of(dtype)[1]
 
-    def _perturb(self, dtype: DType) -> tuple[dict[str, float], Kinks]:
-        """The noise floor and, in the second of its runs, the kinks within it."""
-        random = np.random.default_rng(self._seed)
-        weights = {name: array.astype(dtype) for name, array in self.weights.items()}
-        floor = dict.fromkeys([IMAGES, *self.network.names], 0.0)
-        kinks = []
-        for sign in (None, 1):
-            activations = {IMAGES: self.images.astype(dtype)}
-            for layer in self.network:
-                inputs = [activations[name] for name in layer.inputs]
-                output = reference.before_activation(layer, inputs, weights)
-                bound = None if layer.joins else self.local(layer, dtype).bound
-                if bound is not None:
-                    output += bound.probable * (_signs(random, output.shape) if sign is None else sign)
-                before = output[:WIRING_SAMPLES].copy() if sign and layer.activated else output[:WIRING_SAMPLES]
-                activations[layer.name] = layer.activate(output)
-                strayed = np.abs(activations[layer.name] - self.activations[layer.name]).max()
-                floor[layer.name] = max(floor[layer.name], float(strayed))
-                if sign:
-                    # An entry within the floor of its kink was moved by as much at most: it is within twice that.
-                    error, input_error = 2 * floor[layer.name], floor[layer.inputs[0]]
-                    x, after_a_pool = inputs[0][:WIRING_SAMPLES], self.network.reads_a_pool(layer)
-                    kinks.append(layer.undecided(before, x, error, input_error, after_a_pool=after_a_pool))
-        del floor[IMAGES]
-        return floor, Kinks(*map(sum, zip(*kinks, strict=True)))
+    def _noise_of(self, dtype: DType) -> tuple[dict[str, float], Kinks]:
+        if dtype not in self._noise:
+            self._noise[dtype] = noise_floor(
+                self.network,
+                self.weights,
+                {IMAGES: self.images, **self.activations},
+                lambda layer: None if layer.joins else self.local(layer, dtype).bound,
+                dtype,
+                samples=WIRING_SAMPLES,
+                seed=self._seed,
+            )
+        return self._noise[dtype]
 
     def length(self, layer: Layer) -> int:
         """How many terms one output entry of ``layer`` sums."""
@@ -221,9 +202,3 @@ class GroundTruth:
         magnitude = np.ascontiguousarray(magnitude)
         bound = Bound.of_sums(magnitude, self.length(layer), dtype, self.confidence(dtype), largest)
         return Local(inputs, before, output, bound)
-
-
-def _signs(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    count = int(np.prod(shape))
-    bits = np.unpackbits(np.frombuffer(random.bytes(-(-count // 8)), np.uint8), count=count)
-    return (bits.astype(np.float32) * 2 - 1).reshape(shape)
