@@ -46,13 +46,19 @@ def registered_backends() -> dict[str, str]:
 
     A name is that of the framework alone where only one network has such a backend.
     """
-    found: dict[str, str] = {}
-    for entry in entry_points(group=GROUP):
-        found.setdefault(entry.name, entry.value)  # of two under one name, the first on the path, as in imports
+    found = _full_names()
     frameworks = Counter(name.rpartition(":")[2] for name in found)
     names = {name if frameworks[short] > 1 else short: name for name in found if (short := name.rpartition(":")[2])}
     known = [name for name in FRAMEWORKS if name in names]
     return {name: found[names[name]] for name in [*known, *sorted(names.keys() - known)]}
+
+
+def _full_names() -> dict[str, str]:
+    """Each entry point's own name to its ``module:attribute``."""
+    found: dict[str, str] = {}
+    for entry in entry_points(group=GROUP):
+        found.setdefault(entry.name, entry.value)  # of two under one name, the first on the path, as in imports
+    return found
 
 
 def find_backend(name: str) -> tuple[str, str]:
@@ -66,9 +72,8 @@ def find_backend(name: str) -> tuple[str, str]:
         OptionError: Nothing is registered under that name.
     """
     known = registered_backends()
-    full = {entry.name: entry.value for entry in entry_points(group=GROUP)}
-    if name in known or name in full:
-        return name, known.get(name) or full[name]
+    if target := known.get(name) or _full_names().get(name):
+        return name, target
     label, _, target = name.rpartition("=")
     if ":" in target:
         return label or target.replace(":", ".").replace("/", "."), target
