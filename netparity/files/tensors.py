@@ -54,7 +54,7 @@ def save_tensors(
         path: The file; it is written beside, and renamed.
         kind: What the file is: ``weights``, ``checkpoint``, …
         tensors: Arrays of any dtype in :data:`DTYPES`; each is read once, and none is held.
-        header: What JSON can hold.
+        header: What JSON can hold, and NaN and infinity: a training that diverged has such a loss in its history.
 
     Raises:
         FileError: The file cannot be written; what was at ``path`` stays.
@@ -65,7 +65,7 @@ def save_tensors(
     for name, array in tensors.items():
         start, end = end, end + array.nbytes
         entries[name] = {"dtype": codes[array.dtype], "shape": list(array.shape), "data_offsets": [start, end]}
-    text = json.dumps({"format_version": FORMAT_VERSION, **header}, allow_nan=False)
+    text = json.dumps({"format_version": FORMAT_VERSION, **header})
     head = json.dumps({"__metadata__": {PREFIX + kind: text}, **entries}).encode()
     head += b" " * (-len(head) % 8)
     with atomic_write(path) as file:
