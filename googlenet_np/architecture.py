@@ -7,17 +7,8 @@ framework's ``model.py``, on purpose: a slip in one shared table would be invisi
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from functools import wraps
-from inspect import signature
-from typing import Concatenate, ParamSpec, TypeVar
-
 from netparity.network.kinds import Concat, Conv2d, Dense, GlobalAvgPool2d, Layer, MaxPool2d
-from netparity.network.network import IMAGES, Network
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from netparity.network.network import IMAGES, LayerRow, Network
 
 
 def _inception(name: str, before: str, c1: int, c2: tuple[int, int], c3: tuple[int, int], c4: int) -> tuple[Layer, ...]:
@@ -62,17 +53,11 @@ GOOGLENET = Network(
 )
 """GoogLeNet as the source document defines it: no auxiliary heads, no dropout, no local response normalisation."""
 
-layer_table = GOOGLENET.table
 
+def layer_table(in_channels: int = 1, num_classes: int = 10, image_size: tuple[int, int] = (96, 96)) -> list[LayerRow]:
+    """Shapes, parameters and multiply-adds of every layer, in canonical order.
 
-def on_googlenet(function: Callable[Concatenate[Network, P], T]) -> Callable[P, T]:
-    """A function of the engine without its first argument, the network, which is GoogLeNet."""
-
-    @wraps(function)
-    def bound(*args: P.args, **kwargs: P.kwargs) -> T:
-        return function(GOOGLENET, *args, **kwargs)
-
-    whole = signature(function)
-    bound.__signature__ = whole.replace(parameters=list(whole.parameters.values())[1:])  # type: ignore[attr-defined]
-    bound.__doc__ = re.sub(" +network: .*\n", "", function.__doc__ or "")
-    return bound
+    Raises:
+        OptionError: A count or a size (height and width in pixels) is not a whole number of 1 or more.
+    """
+    return GOOGLENET.table(in_channels, num_classes, image_size)

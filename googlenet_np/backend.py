@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import numpy as np
-
 from googlenet_np.weights import check_state, check_weights, weights_like
 from netparity.network.contract import Array, Batch, Hyperparameters, Listener, OptimizerState, check_dtype
-from netparity.network.errors import ImagesError
-from netparity.network.images import check_images, check_labels, checked_batches
+from netparity.network.images import check_cotangent, check_images, check_labels, checked_batches
+
+__all__ = ["TrainedModel", "check_cotangent", "checked_sizes", "parameters_in"]
 
 T = TypeVar("T")
 
@@ -80,12 +79,6 @@ def checked_sizes(weights: Mapping[str, Array], dtype: str) -> tuple[int, int]:
     check_dtype(dtype)
     check_weights(weights)
     return weights_like(weights)
-
-
-def check_cotangent(name: str, cotangent: Array, expected: tuple[int, ...]) -> None:
-    """Raises :class:`~netparity.network.errors.ImagesError` unless it has the shape of the layer's output."""
-    if np.shape(cotangent) != expected:
-        raise ImagesError(f"The cotangent of {name!r} has shape {np.shape(cotangent)}; expected {expected}.")
 
 
 def parameters_in(name: str, parameters: Mapping[str, T]) -> dict[str, T]:

@@ -39,7 +39,7 @@ class Batches:
 
     Raises:
         ImagesError: The images or the labels do not have these shapes and dtypes, or there are none.
-        OptionError: A count, a size, the seed or the shard is none.
+        OptionError: A count, a size, the seed or the shard is not valid.
     """
 
     def __init__(

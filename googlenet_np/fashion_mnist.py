@@ -100,7 +100,8 @@ def find_fashion_mnist(
 
     Args:
         download: Whether they may be downloaded; needs pooch (``pip install 'googlenet-parity[data]'``).
-        progress: Called while a file is downloaded, with its name, the bytes that are here, and the bytes in all.
+        progress: Called while a file is downloaded, with its name, the bytes that are here, the bytes in all, and the
+            word ``"downloading"``, as :class:`~netparity.ProgressListener` has it.
 
     Raises:
         DataError: The folder that was named lacks some of the files; or they are nowhere and cannot be downloaded.

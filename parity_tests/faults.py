@@ -263,7 +263,7 @@ FAULTS: tuple[Fault, ...] = (
         "b3.inception_3a.p3_2 b4.inception_4e.p3_2",
         "3×3 kernel",
         lambda at: OtherWindows(at, lambda n: (1, 1), weight=_inner),
-        "3×3 kernel in the 5×5 branch",
+        "3×3 kernel in place of a 5×5 one",
     ),
     *_at(
         "b2.conv2",

@@ -6,12 +6,16 @@ Every number here is written down anew, from Table 1 of Szegedy et al., arXiv 14
 from __future__ import annotations
 
 import ast
+import inspect
+import pickle
+import re
 import sys
 from dataclasses import FrozenInstanceError, replace
 from importlib import import_module
+from inspect import signature
 from math import ceil, prod
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given, settings
@@ -19,8 +23,11 @@ from hypothesis import strategies as st
 
 import googlenet_np
 from googlenet_np import GOOGLENET, OptionError, UnknownLayerError, layer_table
+from netparity.files import weights as files
+from netparity.network import reference, weights
 from netparity.network.errors import NetparityError
 from netparity.network.kinds import Conv2d, Dense, MaxPool2d
+from netparity.network.network import Network
 from parity_tests.backends import BACKENDS, FRAMEWORKS, load
 
 TABLE_1 = {
@@ -246,6 +253,41 @@ class TestBadOptions:
     @pytest.mark.parametrize("error", ["FileError", "ImagesError", "OptionError", "UnknownLayerError", "WeightsError"])
     def test_exceptions_are_one_family(self, error: str) -> None:
         assert issubclass(getattr(googlenet_np, error), NetparityError)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "forward",
+        "gradients",
+        "layer",
+        "layer_gradients",
+        "check_weights",
+        "load_weights",
+        "save_weights",
+        "layer_table",
+    ],
+)
+class TestFunctionsOfGoogLeNet:
+    """They are the engine's, with GoogLeNet for the network, and functions like any other."""
+
+    def test_is_pickled_by_its_own_name(self, name: str) -> None:
+        function = getattr(googlenet_np, name)
+        assert pickle.loads(pickle.dumps(function)) is function
+        assert (function.__module__.partition(".")[0], function.__qualname__) == ("googlenet_np", name)
+
+    def test_nothing_speaks_of_a_network_to_be_given(self, name: str) -> None:
+        function = getattr(googlenet_np, name)
+        assert get_type_hints(function).keys() - {"return"} == signature(function).parameters.keys()
+        named = re.findall(r"^ +([\w, ]+): ", inspect.getdoc(function) or "", re.MULTILINE)
+        assert "network" not in ", ".join(named).split(", ")
+
+    def test_takes_what_the_engines_takes(self, name: str) -> None:
+        places: dict[str, Any] = {"load_weights": files, "save_weights": files, "check_weights": weights}
+        engines = Network.table if name == "layer_table" else getattr(places.get(name, reference), name)
+        own, whole = signature(getattr(googlenet_np, name)), signature(engines)
+        assert list(own.parameters.values()) == list(whole.parameters.values())[1:]
+        assert own.return_annotation == whole.return_annotation
 
 
 @pytest.mark.parametrize(

@@ -275,6 +275,7 @@ class TestDownload:
             done = [now for file, now, total, _ in told if file == name]
             assert {total for file, _, total, _ in told if file == name} == {len(content)}
             assert done[-1] == len(content)
+        assert {step for *_, step in told} == {"downloading"}
 
     def test_tells_no_more_than_there_is(self) -> None:
         told: list[tuple[str, float, float, str]] = []

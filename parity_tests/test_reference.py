@@ -161,6 +161,8 @@ class TestForward:
     def test_layers_that_are_none(self, weights: Weights, images: Array, layers: Any) -> None:
         with pytest.raises(UnknownLayerError, match="is no layer of GoogLeNet"):
             forward(weights, images, layers=layers)
+        with pytest.raises(UnknownLayerError, match="is no layer of GoogLeNet"):
+            reference.forward_and_gradients(GOOGLENET, weights, images, LABELS, layers=layers)
 
     def test_memory_order_of_the_images_does_not_matter(
         self, weights: Weights, images: Array, activations: Weights

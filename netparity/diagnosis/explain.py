@@ -57,8 +57,8 @@ def diagnose(
     Args:
         truth, name, dtype: The reference's numbers, the layer's canonical name, and what the backend computes in.
         actual: What the layer gave on :meth:`GroundTruth.inputs`, or in a forward pass if it fails in no other way;
-            of a block, what its forward pass gave.
-        branches: Of a block, what the branches of that forward pass gave, in order.
+            for a block, what it gave in a forward pass.
+        branches: What the branches of a block gave in that forward pass, in order.
         others: What the layers of that forward pass gave, if the layer may have been fed another's output.
         probe: Calls the layer once more, on other inputs.
     """
@@ -83,7 +83,9 @@ def diagnose(
     own = {key: weights[f"{name}.{key}"] for key in layer.parameters}
     base = layer.right(local.inputs.astype(np.float64), own)
     kernels = {
-        each.name: (weights[f"{each.name}.weight"], weights[f"{each.name}.bias"]) for each in truth.network.weighted
+        each.name: (weights[f"{each.name}.weight"], weights[f"{each.name}.bias"])
+        for each in truth.network.weighted
+        if each.parameters == ("weight", "bias")
     }
     candidates = [
         layer.mistakes(base, kernels),

@@ -87,7 +87,7 @@ class Step(NamedTuple):
     Attributes:
         loss: Cross-entropy with the smoothed labels, mean over the batch, in nats.
         accuracy: Share of the batch whose largest logit is the label's.
-        images: Of the batch; where several processes share it, of all their parts, as are the other two.
+        images: How many images the batch has. Where several processes share it, all three are those of the whole batch.
     """
 
     loss: float
@@ -165,13 +165,13 @@ class BuiltModel(Protocol):
 
         Args:
             batches: Images (N, C, H, W) and labels (N,) integer; N may differ from batch to batch.
-            hyperparameters: Of the optimiser and the loss.
+            hyperparameters: Settings of the optimiser and the loss.
             state: What the optimiser starts from, and zero where it is empty; by default what the last call of the same
                 hyperparameters left, and zero at first.
             listener: Hears of every step.
 
         Raises:
-            ImagesError: A batch is none, with what was wrong; the steps before it are done.
+            ImagesError: A batch is not valid, with what was wrong; the steps before it are done.
             WeightsError: The state is not one of this network's; no step is done.
 
         What ``batches`` or ``listener`` raises ends the training and comes out as it is.

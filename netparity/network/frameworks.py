@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
-from netparity.network.kinds import Shape
+from netparity.network.kinds import GlobalAvgPool2d, Shape
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Framework:
         distributions: The packages that bring it, the usual one first.
         companions: What an environment needs beside it that its own metadata do not ask for.
         files: What its files of weights are called, where that is not its title.
-        endings: Of the names of its files of weights, the usual one first.
-        read_endings: Of further names that its files of weights may have.
+        endings: How the names of its files of weights end, the usual ending first.
+        read_endings: Further endings that the names of such files may have.
         scheme: The initialisation scheme that is the framework's own default.
         layout: The letters of its activations' axes: ``NCHW`` or ``NHWC``.
         pool_keeps_axes: Whether its global pool gives (N, C, 1, 1) where others give (N, C).
@@ -41,7 +41,7 @@ class Framework:
         """The framework's own shape of an activation of this kind of layer, from (N, C, H, W) or (N, C)."""
         if self.layout == "NHWC":
             return (shape[0], *shape[2:], shape[1])
-        return (*shape, 1, 1) if self.pool_keeps_axes and kind == "avg-pool" else shape
+        return (*shape, 1, 1) if self.pool_keeps_axes and kind == GlobalAvgPool2d.kind else shape
 
 
 FRAMEWORKS: Mapping[str, Framework] = {

@@ -1,4 +1,4 @@
-"""Whether images, labels and batches are what a network takes."""
+"""Whether images, labels, batches and cotangents are what a network takes."""
 
 from __future__ import annotations
 
@@ -56,6 +56,16 @@ def check_labels(labels: Array, batch_size: int, num_classes: int) -> None:
     if outside.any():
         where = int(outside.argmax())
         raise ImagesError(f"Label {where} is {labels[where]}; expected 0 to {num_classes - 1}.")
+
+
+def check_cotangent(name: str, cotangent: Array, shape: tuple[int, ...]) -> None:
+    """Raises unless ``cotangent`` has the shape of the output of the layer ``name``.
+
+    Raises:
+        ImagesError: With both shapes.
+    """
+    if np.shape(cotangent) != shape:
+        raise ImagesError(f"The cotangent of {name!r} has shape {np.shape(cotangent)}; expected {shape}.")
 
 
 def checked_batches(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import accumulate
 
 from netparity.network.errors import OptionError, UnknownLayerError
-from netparity.network.kinds import Layer, MaxPool2d, Shape
+from netparity.network.kinds import Layer, Shape
 
 IMAGES = "images"
 """The name that stands for the network's input in ``Layer.inputs``."""
@@ -37,11 +38,19 @@ class Network:
     """A network: its layers in canonical order, each after the layers it reads.
 
     The first layer with weights reads the images, and the last layer gives the logits: how many channels and classes a
-    set of weights is for follows from those two.
+    set of weights is for follows from those two. Which layers are a block follows from their names, by the rule of
+    :func:`block_names`.
+
+    Raises:
+        OptionError: There are no layers, two have one name, or one does not read layers before it or the images.
     """
 
     name: str
     layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        if fault := _fault(self.layers):
+            raise OptionError(f"The network {self.name!r} cannot be: {fault}.")
 
     @cached_property
     def _by_name(self) -> Mapping[str, Layer]:
@@ -74,6 +83,10 @@ class Network:
         return self.layers[-1].name
 
     @cached_property
+    def _blocks(self) -> Mapping[str, str]:
+        return block_names(self._by_name)
+
+    @cached_property
     def weighted(self) -> tuple[Layer, ...]:
         """The layers that have parameters, in canonical order."""
         return tuple(layer for layer in self.layers if layer.parameters)
@@ -84,29 +97,35 @@ class Network:
         return tuple(layer for layer in self.layers if not layer.joins)
 
     def members(self, block: str) -> tuple[Layer, ...]:
-        """The layers inside a block, without the one that joins them and has the block's own name."""
+        """The layers inside a block, without the one that ends it and has the block's own name."""
         return tuple(layer for layer in self.layers if layer.name.startswith(f"{block}."))
 
     def block_of(self, layer: Layer) -> str:
-        """The block that a layer is in, or joins; empty for a layer that is in none."""
-        if layer.joins:
-            return layer.name
-        block = layer.name.rpartition(".")[0]
-        return block if block in self._by_name else ""
+        """The block that a layer is in, or ends; empty for a layer that is in none. See :func:`block_names`."""
+        return self._blocks[layer.name]
 
     def reads_a_pool(self, layer: Layer) -> bool:
         """Whether a layer reads the output of a max-pool."""
-        return isinstance(self._by_name.get(layer.inputs[0]), MaxPool2d)
+        read = self._by_name.get(layer.inputs[0])
+        return read is not None and read.takes_maxima
 
     def layer_of(self, tensor: str) -> str:
-        """The layer whose output, parameter or gradient a tensor is; empty if it is none's."""
+        """The layer whose output, parameter or gradient a tensor is; empty if it belongs to no layer."""
         return next((name for name in (tensor, tensor.rpartition(".")[0]) if name in self._by_name), "")
 
     def part(self, name: str) -> Network:
-        """One layer alone, or one whole block, as a network that reads ``"images"``."""
+        """One layer alone, or one whole block if its last layer joins the others, as a network that reads ``"images"``.
+
+        Raises:
+            OptionError: It reads the outputs of several others, which one input cannot stand for.
+        """
         found = self[name]
         layers = (*self.members(name), found) if found.joins else (found,)
         inside = {layer.name: layer.name for layer in layers}
+        outside = dict.fromkeys(read for layer in layers for read in layer.inputs if read not in inside)
+        if len(outside) > 1:
+            several = " and ".join(map(repr, outside))
+            raise OptionError(f"{name!r} reads {several} and so cannot be computed alone; expected one input.")
         wired = (replace(layer, inputs=tuple(inside.get(read, IMAGES) for read in layer.inputs)) for layer in layers)
         return Network(name, tuple(wired))
 
@@ -147,6 +166,40 @@ class Network:
             multiply_adds = sizes.get("weight", 0) * math.prod(shapes[layer.name][1:])
             rows.append(LayerRow(layer.name, layer.kind, shapes[layer.name], sum(sizes.values()), multiply_adds))
         return rows
+
+
+def block_names(names: Iterable[str]) -> dict[str, str]:
+    """The block that each of a network's layers is in, or ends; empty for a layer that is in none.
+
+    A block has the name of the layer that ends it, and its other layers' names begin with that name and a dot. Of
+    blocks within each other, the innermost counts.
+    """
+    known = dict.fromkeys(names)
+    around = {}
+    for name in known:
+        beginnings = accumulate(name.split("."), "{}.{}".format)  # the whole name last
+        around[name] = [beginning for beginning in beginnings if beginning in known]
+    blocks = {block for within in around.values() for block in within[:-1]}
+    return {name: next((block for block in reversed(within) if block in blocks), "") for name, within in around.items()}
+
+
+def _fault(layers: tuple[Layer, ...]) -> str:
+    """What keeps layers from being a network, and what was expected; empty if nothing does."""
+    if not layers:
+        return "it has no layers; expected one or more"
+    known = {IMAGES}
+    for layer in layers:
+        if layer.name == IMAGES:
+            return f"a layer is called {IMAGES!r}, which stands for the input; expected another name"
+        if layer.name in known:
+            return f"two layers are called {layer.name!r}; expected a name for each"
+        if not layer.inputs:
+            return f"{layer.name!r} reads nothing; expected {IMAGES!r} or layers before it"
+        for read in layer.inputs:
+            if read not in known:
+                return f"{layer.name!r} reads {read!r}, which is no layer before it; expected one, or {IMAGES!r}"
+        known.add(layer.name)
+    return ""
 
 
 @lru_cache(maxsize=64)

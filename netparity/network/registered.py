@@ -24,6 +24,8 @@ from netparity.network.published import PublishedTable, PublishedTraining
 GROUP = "netparity.networks"
 DEFAULT_GROUP = "netparity.default_network"
 """The entry-point group with the one network that is meant where none is named."""
+BACKEND_GROUP = "netparity.backends"
+"""The entry-point group of the backends."""
 
 
 class Batches(Protocol):
@@ -71,12 +73,15 @@ class RegisteredNetwork:
         init_weights: Canonical float32 weights: ``init_weights(seed, in_channels=…, num_classes=…, scheme=…)``.
         sample_images: Images (N, C, H, W), float32, and labels (N,):
             ``sample_images(batch_size, image_size=…, in_channels=…)``.
-        samples: What a report calls the sample images.
-        sample_count: How many different ones there are.
+        in_channels: Channels of images where nothing else is asked for.
+        num_classes: Logits where nothing else is asked for.
         image_size: Height and width of images where nothing else is asked for.
         scheme: The initialisation scheme that is meant where none is named.
+        samples: What a report calls the sample images.
+        sample_count: How many different ones there are.
         classes: What the labels mean.
-        makers: A framework's name to ``module:attribute`` of what makes the network in it.
+        makers: A framework's name to ``module:attribute`` of what makes the network in it. Where ``convert`` is to read
+            and write the framework's own files, ``module.checkpoint`` has ``read_tensors`` and ``save_checkpoint``.
         trees: The module trees whose files are in canonical layout, the canonical one first.
         table: What was published of its sizes.
         published: What was published of a training with these settings, if anything was.
@@ -88,16 +93,45 @@ class RegisteredNetwork:
     network: Network
     init_weights: Callable[..., dict[str, Array]]
     sample_images: Callable[..., tuple[Array, Array]]
+    in_channels: int
+    num_classes: int
+    image_size: tuple[int, int]
+    scheme: str
     samples: str = "sample images"
     sample_count: int = 16
-    image_size: tuple[int, int] = (96, 96)
-    scheme: str = "xavier_uniform"
     classes: tuple[str, ...] = ()
     makers: Mapping[str, str] = field(default_factory=dict)
     trees: tuple[ModuleTree, ...] = ()
     table: PublishedTable | None = None
     published: Callable[[Mapping[str, Any]], PublishedTraining | None] = lambda settings: None
     load_data: Callable[..., TrainingData] | None = None
+
+    def make_weights(
+        self,
+        seed: int = 0,
+        *,
+        in_channels: int | None = None,
+        num_classes: int | None = None,
+        scheme: str | None = None,
+    ) -> dict[str, Array]:
+        """Canonical float32 weights to begin with; what is not given is the network's own."""
+        return self.init_weights(
+            seed,
+            in_channels=in_channels or self.in_channels,
+            num_classes=num_classes or self.num_classes,
+            scheme=scheme or self.scheme,
+        )
+
+    def take_samples(
+        self, count: int, *, image_size: tuple[int, int] | None = None, in_channels: int | None = None
+    ) -> tuple[Array, Array]:
+        """Sample images (``count``, C, H, W), float32, and labels (``count``,); what is not given is the network's own.
+
+        Labels may be beyond the classes that a set of weights is for.
+        """
+        return self.sample_images(
+            count, image_size=image_size or self.image_size, in_channels=in_channels or self.in_channels
+        )
 
 
 @lru_cache(maxsize=16)
@@ -120,6 +154,11 @@ def default_network() -> RegisteredNetwork:
     Raises:
         OptionError: No installed package declares one.
     """
-    for entry in entry_points(group=DEFAULT_GROUP):
-        return find_network(entry.name)
+    if name := default_name():
+        return find_network(name)
     raise OptionError("No installed package declares a default network.")
+
+
+def default_name() -> str:
+    """The name under which the default network is registered; empty where no installed package declares one."""
+    return next((entry.name for entry in entry_points(group=DEFAULT_GROUP)), "")

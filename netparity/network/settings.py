@@ -20,11 +20,11 @@ class CaseSettings:
         seed: The seed of the weights; None where they came from a file or from the caller.
         weights: The initialisation scheme of the weights, their file, or :data:`CALLER`.
         images: What the images are, their file, or :data:`CALLER`.
-        shape: Of the images: (N, C, H, W).
+        shape: The images' shape, (N, C, H, W).
         num_classes: Logits of the network.
         dtypes: The precisions that were judged.
         network: The network's name; empty in what older versions wrote.
-        hyperparameters: Of the training, if there was one.
+        hyperparameters: Those of the training, if there was one.
         gradient_images: On how many images, the first, a trace's gradients were taken; None for all.
     """
 

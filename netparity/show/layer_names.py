@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from netparity.network.network import block_names
 
-def block_names(names: Iterable[str]) -> dict[str, str]:
-    """The block that each of a network's layers is in, or joins; empty for a layer that is in none.
-
-    A block has the name of the layer that joins it, and its layers' names begin with that.
-    """
-    known = tuple(names)
-    blocks = {name.rpartition(".")[0] for name in known} & set(known)
-    within = {name: name if name in blocks else name.rpartition(".")[0] for name in known}
-    return {name: block if block in blocks else "" for name, block in within.items()}
+__all__ = ["block_names", "short_block", "short_names"]
 
 
 def short_block(block: str) -> str:

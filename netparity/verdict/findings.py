@@ -55,7 +55,7 @@ class CheckKind(str, enum.Enum):
     LAYERS = "layers"
     """Each layer alone, forward, on the reference's own input."""
     LAYER_GRADIENTS = "layer gradients"
-    """Each layer alone, backward, likewise."""
+    """Each layer alone, backward, on the reference's own input."""
     END_TO_END = "end to end"
     """Every named activation, end to end in float32."""
     PREDICTION = "prediction"

@@ -93,9 +93,9 @@ class GroundTruth:
     def _both(self) -> tuple[dict[str, Array], Gradients]:
         return reference.forward_and_gradients(self.network, self.weights, self.images, self.labels)
 
-    def prepare_gradients(self) -> dict[str, float]:
-        """Computes now what judging gradients needs, and gives :attr:`gradient_scales`."""
-        return self.gradient_scales
+    def prepare_gradients(self) -> None:
+        """Computes now what judging gradients needs."""
+        _ = self.gradient_scales
 
     @cached_property
     def gradient_scales(self) -> dict[str, float]:

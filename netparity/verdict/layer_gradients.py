@@ -24,7 +24,7 @@ class LayerGradientTruth:
 
     Attributes:
         inputs: What the layer is fed, in the working precision.
-        cotangent: The gradient by its output that it is given, likewise.
+        cotangent: The gradient by its output that it is given, in the working precision.
         gradients: ``weight``, ``bias`` (of a layer that has them) and ``inputs``: what it must give, and its bound.
         undecided: How many entries of the output have a sign that rounding may decide; their cotangent is zero.
     """

@@ -93,10 +93,10 @@ class BackendReport:
     Attributes:
         versions: As the backend tells them; empty if it could not be loaded.
         checks: In the order in which they are made.
-        seconds: From the start of its process to its last answer.
+        seconds: How long it was at work, its start included; in this process, the time of its calls.
         diagnosis: What is the matter with the first layer that fails by itself, if one does.
         observations: What is shown and not judged.
-        losses: Of each step of training, if it was trained.
+        losses: The loss of each step of training; empty if it was not trained.
         error_map: Where the error is in the tensor that fails first.
     """
 
@@ -143,7 +143,7 @@ def locate(checks: Sequence[CheckResult]) -> tuple[CheckResult, Measurement] | N
 
 
 def faulty_layer(network: Network, check: CheckResult, failure: Measurement) -> str:
-    """The layer that a failure of this check lays the fault to; empty if it is none's.
+    """The layer that a failure of this check lays the fault to; empty if it belongs to no layer.
 
     A weight that is off after some steps of training is no fault of its layer's: every layer has a part in each step.
     """
@@ -159,7 +159,7 @@ class Report:
         backends: In the order in which they were asked for.
         settings: What was run.
         environment: Where it was run: Python, NumPy, platform, processor.
-        losses: The reference's of each step of training, if there was one.
+        losses: The reference's loss of each step of training; empty if there was none.
         loss_floor: How far float32 may take each of them; none in float64.
     """
 

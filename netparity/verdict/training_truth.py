@@ -47,18 +47,18 @@ class TrainingTruth:
         """The loss of each step, before it changes the weights: (steps,)."""
         return self._trained[2]
 
-    def prepare(self) -> tuple[Array, Array | None]:
-        """Computes now what a report will need, and gives it: the losses, and in float32 their floor."""
-        return self.losses, self.loss_floor if self.steps.dtype == "float32" else None
+    def prepare(self) -> None:
+        """Computes now what a report will need: the losses, and in float32 their floor, which needs them first."""
+        _ = self.loss_floor if self.steps.dtype == "float32" else self.losses
 
     @property
     def weights(self) -> dict[str, Array]:
-        """After the last step."""
+        """The weights after the last step."""
         return self._trained[0]
 
     @property
     def state(self) -> OptimizerState:
-        """The optimiser's, after the last step."""
+        """The optimiser's state after the last step."""
         return self._trained[1]
 
     @cached_property

@@ -1,7 +1,8 @@
-"""The kinds of layers. All that the engine knows of one kind stands in one file here.
+"""The kinds of layers, each in a file of its own; the known mistakes, which several share, stand in ``mistakes.py``.
 
-Each file has one frozen dataclass: its numbers, output shape, parameters, forward and backward pass, how far rounding
-can take its results, its kinks, its known mistakes, and its words. To add a kind, add a file and its name to the list.
+A kind's file has one frozen dataclass: its numbers, output shape, parameters, forward and backward pass, how far
+rounding can take its results, its kinks, which of the known mistakes it can have, and its words. To add a kind, add a
+file and its name to the list.
 """
 
 from __future__ import annotations

@@ -68,6 +68,8 @@ class Layer:
     """Whether it only puts other layers' outputs together. Such a layer is judged against those very outputs."""
     activated: ClassVar[bool] = False
     """Whether a ReLU follows within the layer."""
+    takes_maxima: ClassVar[bool] = False
+    """Whether it is a max-pool: entries of its output may be one and the same entry of its input."""
 
     def output_shape(self, inputs: Sequence[Shape], num_classes: int) -> Shape:
         """The output's shape, from those of the inputs."""
@@ -130,7 +132,7 @@ class Layer:
 
         Args:
             right: What :meth:`right` gave.
-            others: Kernel and bias of every layer of the network that has them, by name.
+            others: Kernel and bias of every layer of the network that has these two and no others, by name.
         """
         yield from ()
 
@@ -146,6 +148,11 @@ class Layer:
     def label(self, output_shape: Shape) -> str:
         """What it does, in as few characters as a drawing has room for."""
         return self.kind
+
+
+def window_words(kind: str, kernel_size: int, stride: int) -> str:
+    """What a layer with a window does, in a few words, such as ``conv 3×3 / 2``."""
+    return f"{kind} {kernel_size}×{kernel_size}" + (f" / {stride}" if stride > 1 else "")
 
 
 class Weighted(Layer):

@@ -15,9 +15,9 @@ from netparity.network.kinds.base import Layer, Parameters, Shape
 
 @dataclass(frozen=True)
 class Concat(Layer):
-    """Concatenation over the channel axis: the output of a block, under the block's own name.
+    """Concatenation over the channel axis.
 
-    The block is made of the layers whose names begin with the block's name and a dot.
+    Under a block's own name it is the block's output; :func:`~netparity.network.network.block_names` has the rule.
     """
 
     kind: ClassVar[str] = "concat"

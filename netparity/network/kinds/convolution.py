@@ -11,7 +11,7 @@ import numpy as np
 from netparity.network import operations as op
 from netparity.network.contract import Array
 from netparity.network.kinds import mistakes
-from netparity.network.kinds.base import Kinks, Parameters, Shape, Weighted
+from netparity.network.kinds.base import Kinks, Parameters, Shape, Weighted, window_words
 from netparity.network.kinds.mistakes import Variant
 
 
@@ -61,7 +61,7 @@ class Conv2d(Weighted):
 
     @property
     def words(self) -> str:
-        return f"{self.kind} {self.kernel_size}×{self.kernel_size}" + (f" / {self.stride}" if self.stride > 1 else "")
+        return window_words(self.kind, self.kernel_size, self.stride)
 
     def label(self, output_shape: Shape) -> str:
         return f"{self.kernel_size}×{self.kernel_size}, {output_shape[0]}"

@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from netparity.network import operations as op
 from netparity.network.contract import Array
 from netparity.network.kinds import mistakes
-from netparity.network.kinds.base import Kinks, Layer, Parameters, Shape, Sums
+from netparity.network.kinds.base import Kinks, Layer, Parameters, Shape, Sums, window_words
 from netparity.network.kinds.mistakes import Variant
 
 
@@ -25,6 +25,7 @@ class MaxPool2d(Layer):
     padding: int
 
     kind: ClassVar[str] = "max-pool"
+    takes_maxima: ClassVar[bool] = True
 
     def output_shape(self, inputs: Sequence[Shape], num_classes: int) -> Shape:
         return (inputs[0][0], *op.output_size(inputs[0][1:], self.kernel_size, self.stride, self.padding))
@@ -75,7 +76,7 @@ class MaxPool2d(Layer):
 
     @property
     def words(self) -> str:
-        return f"{self.kind} {self.kernel_size}×{self.kernel_size}" + (f" / {self.stride}" if self.stride > 1 else "")
+        return window_words(self.kind, self.kernel_size, self.stride)
 
     def _routed(self, x: Array, output: Array, cotangent: Array) -> Array:
         return op.max_pool2d_backward(

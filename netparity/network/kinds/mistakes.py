@@ -31,7 +31,7 @@ class Variant:
         operation: What is computed, before bias and ReLU.
         weight: OIHW or (out, in); None for a layer without weights.
         bias: (O,), or None.
-        kernel_size, stride: Of a convolution or a pool.
+        kernel_size, stride: Those of a convolution or a pool; 1 for other layers.
         pads: Before and after, for height and for width.
         relu: ``after`` the bias, ``before`` the bias, or ``none``.
         finish: What is done to the output in the end.
@@ -190,10 +190,10 @@ def wrong_kernel(base: Variant) -> Iterator[Variant]:
         return
     yield replace(base, name="kernel transposed in height and width", weight=base.weight.swapaxes(2, 3))
     yield replace(base, name="kernel flipped: true convolution", weight=base.weight[:, :, ::-1, ::-1])
-    if size == 5:
+    if size == 5 and min(map(min, base.pads)) >= 1:
         inner = base.weight[:, :, 1:-1, 1:-1]
         pads = tuple((before - 1, after - 1) for before, after in base.pads)
-        yield replace(base, name="3×3 kernel in the 5×5 branch", weight=inner, kernel_size=3, pads=pads)
+        yield replace(base, name="3×3 kernel in place of a 5×5 one", weight=inner, kernel_size=3, pads=pads)
 
 
 def wrong_weights(base: Variant, layer: str, others: Mapping[str, tuple[Array, Array]]) -> Iterator[Variant]:

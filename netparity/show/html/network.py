@@ -114,6 +114,8 @@ class _Drawer:
         lines = [f"M{middle} 0V{y}"]
         block = self.network.block_of(layers[0])
         inside = [layer for layer in layers if block and self.network.block_of(layer) == block]
+        if len(inside) == 1:
+            inside = []  # the rest of the block stands elsewhere: it is drawn as a layer without a block
         if inside:
             y = self._block(inside, y, boxes, lines)
         for layer in layers[len(inside) :]:
