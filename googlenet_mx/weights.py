@@ -58,7 +58,7 @@ def import_weights(model: GoogLeNet, weights: Mapping[str, Array]) -> None:
     # Gluon writes a length that it does not know as 0, or as -1 under npx.set_np().
     channels = parameters["b1.conv.weight"].shape[1]
     check_weights(weights, in_channels=channels if channels > 0 else None, num_classes=parameters["fc.bias"].shape[0])
-    check_precision(weights, np.dtype(parameters["fc.bias"].dtype).name)
+    check_precision(weights, {name: np.dtype(parameter.dtype).name for name, parameter in parameters.items()})
     with autograd.pause():
         for name, shape in GOOGLENET.parameter_shapes(*weights_like(weights)).items():
             _allocate(parameters[name], shape)

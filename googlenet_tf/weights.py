@@ -55,7 +55,7 @@ def import_weights(model: GoogLeNet, weights: Mapping[str, Array]) -> None:
     """
     check_weights(weights, in_channels=model.in_channels, num_classes=model.fc.units)
     dtype = np.dtype(tf.as_dtype(model.variable_dtype).as_numpy_dtype)
-    check_precision(weights, dtype.name)
+    check_precision(weights, dict.fromkeys(weights, dtype.name))
     model.build((None, None, None, weights_like(weights)[0]))
     variables = named_variables(model)
 

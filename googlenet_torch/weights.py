@@ -48,7 +48,7 @@ def import_weights(model: nn.Module, weights: Mapping[str, Array]) -> None:
     tensors = _tensors(model)
     kernel, bias = tensors["b1.conv.weight"], tensors["fc.bias"]
     check_weights(weights, in_channels=None if is_lazy(kernel) else kernel.shape[1], num_classes=bias.shape[0])
-    check_precision(weights, str(bias.dtype).removeprefix("torch."))
+    check_precision(weights, {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in tensors.items()})
     with torch.no_grad():
         if is_lazy(kernel):
             channels = weights["b1.conv.weight"].shape[1]

@@ -659,5 +659,14 @@ def test_float64_weights_are_no_float32_model(weights: Weights) -> None:
         backend.Backend().build({name: array.astype(np.float64) for name, array in weights.items()}, "float32")
 
 
+def test_float32_weights_do_not_fit_a_part_that_was_cast(weights: Weights) -> None:
+    model = googlenet_mx.GoogLeNet(CLASSES, CHANNELS)
+    googlenet_mx.import_weights(model, weights)
+    model.b1.cast("float16")
+    with pytest.raises(WeightsError, match="2 of the 116 arrays do not fit a model of float16 without losing bits"):
+        googlenet_mx.import_weights(model, {name: array + 1 for name, array in weights.items()})
+    assert np.array_equal(googlenet_mx.export_weights(model)["fc.bias"], weights["fc.bias"]), "none of it was written"
+
+
 def test_versions_name_mxnet_first() -> None:
     assert next(iter(backend.Backend().versions().items())) == ("mxnet", mx.__version__)

@@ -766,3 +766,12 @@ def test_a_dtype_that_is_not_of_the_contract_is_refused(dtype: Any, frozen_weigh
 def test_float64_weights_for_a_float32_model_are_refused(frozen_weights: Weights) -> None:
     with pytest.raises(WeightsError, match="losing bits"):
         Backend().build({name: array.astype(np.float64) for name, array in frozen_weights.items()}, "float32")
+
+
+def test_float32_weights_do_not_fit_a_part_that_is_half(frozen_weights: Weights) -> None:
+    model = GoogLeNet(11, 3)
+    import_weights(model, frozen_weights)
+    model.b1.half()
+    with pytest.raises(WeightsError, match="2 of the 116 arrays do not fit a model of float16 without losing bits"):
+        import_weights(model, {name: array + 1 for name, array in frozen_weights.items()})
+    assert np.array_equal(export_weights(model)["fc.bias"], frozen_weights["fc.bias"]), "none of it was written"

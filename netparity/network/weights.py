@@ -72,17 +72,20 @@ def check_weights(
         raise WeightsError(f"The weights do not fit {network.name}: {'; '.join(faults)}.")
 
 
-def check_precision(weights: Mapping[str, Array], dtype: str) -> None:
-    """Raises where a model of ``dtype`` (``float32``, ``bfloat16``, …) cannot hold the weights bit for bit.
+def check_precision(weights: Mapping[str, Array], dtypes: Mapping[str, str]) -> None:
+    """Raises where a model cannot hold the weights bit for bit.
+
+    Args:
+        weights: Names to float32 or float64 arrays.
+        dtypes: The same names to what the model holds them in: ``float32``, ``bfloat16``, …
 
     Raises:
         WeightsError: With how many arrays would lose bits, and the first of them.
     """
-    exact = ("float32", "float64") if dtype == "float64" else (dtype,)
-    lossy = [name for name, array in weights.items() if array.dtype.name not in exact]
+    lossy = [name for name, array in weights.items() if dtypes[name] not in (array.dtype.name, "float64")]
     if lossy:
         raise WeightsError(
-            f"{len(lossy)} of the {len(weights)} arrays do not fit a model of {dtype} without losing bits, "
+            f"{len(lossy)} of the {len(weights)} arrays do not fit a model of {dtypes[lossy[0]]} without losing bits, "
             f"{lossy[0]!r} of {weights[lossy[0]].dtype} first; convert the arrays or the model."
         )
 
