@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -47,10 +47,11 @@ from netparity.verdict.findings import (
 from netparity.verdict.report import BackendReport, ErrorMap, Report
 from parity_tests.backends import require
 from parity_tests.test_cli import Command, command
+from parity_tests.test_matrix import run_matrix, uv
 
 pytest.importorskip("jinja2", reason="Jinja2 is not installed")
 
-__all__ = ["command"]  # a fixture
+__all__ = ["command", "run_matrix", "uv"]  # fixtures
 
 Array = npt.NDArray[Any]
 
@@ -495,6 +496,24 @@ def test_a_comparison_of_changed_predictions_and_missing_tensors(tmp_path: Path)
     assert "loss 0 0 0 0 %" in rows
     assert "Versions, processor, threads and switches are the same." in page.text("main")
     assert page.text("pre") == "netparity compare 'a b' c"
+
+
+# A matrix
+
+
+def test_a_matrix_has_every_layer_in_order_though_the_first_row_lacks_some(
+    run_matrix: Callable[..., tuple[int, str, dict[str, Any]]], tmp_path: Path
+) -> None:
+    content = """
+    entries = [
+        { name = "some", requirements = ["numpy==1"], backend = "parity_tests.misbehaving:CannotCallSome" },
+        { name = "all", requirements = ["numpy==2"], backend = "parity_tests.numpy_backend:Backend" },
+    ]
+    """
+    run_matrix(content, "--html", tmp_path / "matrix.html")
+    page = Page(tmp_path / "matrix.html")
+    notes = [given["title"] for given, _ in page.all("td") if given.get("title", "").startswith("all: ")]
+    assert notes == [f"all: {name}" for name in GOOGLENET.names]
 
 
 # A training

@@ -335,6 +335,16 @@ def test_rows_that_differ_within_rounding_pass(run_matrix: Callable[..., tuple[i
     assert "pass: 2 of 2 environments compute" in words
 
 
+def test_where_nothing_ran_there_is_a_column_for_each_stage(
+    run_matrix: Callable[..., tuple[int, str, dict[str, Any]]],
+) -> None:
+    entry = '{ name = "late", requirements = ["numpy==99"], backend = "parity_tests.numpy_backend:Backend" }'
+    code, words, _ = run_matrix(f"entries = [{entry}]")
+    assert code == 2
+    assert words.startswith("environment b1 b2 b3 b4 b5 fc verdict ")
+    assert " late – – – – – – error " in words
+
+
 def test_names_must_differ(command: Command, uv: Uv, tmp_path: Path) -> None:
     result = command("matrix", "torch==1", "torch==1", "--cache", tmp_path)
     assert result.code == 2

@@ -291,6 +291,21 @@ def test_two_precisions_are_refused(command: Command, recorded: Callable[[str], 
     assert "another precision (float32 and float64)" in message
 
 
+def test_another_precision_than_the_traces_is_refused_before_the_work(
+    command: Command, recorded: Callable[[str], Path]
+) -> None:
+    path = recorded("float32")
+    message = sentence(command("compare", path, NUMPY, "--dtype", "float64"))
+    assert message == f"error: --dtype is float64, but '{path}' is a trace in float32.\n"
+    assert command("compare", path, path, "--dtype", "float32").code == 0
+
+
+def test_help_of_compare_says_what_a_trace_decides(command: Command) -> None:
+    words = command("compare", "--help").words
+    for default in ("0", "the network's", "all", "float32"):
+        assert f"the trace's, else {default})" in words
+
+
 def test_a_live_backend_runs_what_the_trace_ran(command: Command, tmp_path: Path) -> None:
     images, _ = sample_images(2, image_size=(8, 9), in_channels=3)
     np.save(tmp_path / "images.npy", images)

@@ -23,7 +23,7 @@ from netparity.cli.options import (
     Timeout,
     Weights,
 )
-from netparity.network.errors import FileError
+from netparity.network.errors import FileError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,12 +88,26 @@ def compare(
             metavar="rounding|bitwise", help="What must hold: differences that rounding explains, or none at all."
         ),
     ] = "rounding",
-    seed: Annotated[int | None, typer.Option(min=0, show_default="0", help="Seed of the weights.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, show_default="the trace's, else 0", help="Seed of the weights.")
+    ] = None,
     weights: Weights = None,
     images: Images = None,
-    image_size: CaseImageSize = None,
-    batch_size: CaseBatchSize = None,
-    dtype: Precision = "float32",
+    image_size: Annotated[
+        tuple[int, int] | None,
+        typer.Option(
+            metavar="H W",
+            show_default="the images' or the trace's, else the network's",
+            help="Pixels; any size from 1 1 up.",
+        ),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, show_default="the trace's, else all", help="Images.")] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            metavar="float32|float64", show_default="the trace's, else float32", help="Precision to compute in."
+        ),
+    ] = None,
     python: Interpreters = None,
     layers: Annotated[
         bool, typer.Option("--layers", help="Show every tensor, not only the layers that matter.")
@@ -117,9 +131,17 @@ def compare(
 
     required = find_requirement(require)
     given = Options(
-        seed=seed or 0, image_size=image_size, batch_size=batch_size, images=images, weights=weights, dtypes=(dtype,)
+        seed=seed or 0,
+        image_size=image_size,
+        batch_size=batch_size,
+        images=images,
+        weights=weights,
+        dtypes=(dtype or "float32",),
     )
     traces: dict[str, Trace] = {name: open_trace(name) for name in (first, second) if _is_file(name)}
+    for name, trace in traces.items():
+        if dtype not in (None, trace.header["dtype"]):
+            raise OptionError(f"--dtype is {dtype}, but '{name}' is a trace in {trace.header['dtype']}.")
     if traces:
         given = options_like(next(iter(traces.values())), given, seed)
     live = _live([name for name in (first, second) if name not in traces], python or ())

@@ -115,11 +115,18 @@ class Pair:
 
 @dataclass(frozen=True)
 class Matrix:
-    """All rows and every pair of those that ran, in the order of the entries; and how the case came about."""
+    """All rows and every pair of those that ran, in the order of the entries.
+
+    Attributes:
+        rows, pairs: What was found.
+        settings: How the case came about.
+        network: The network that every row was judged by.
+    """
 
     rows: tuple[Row, ...]
     pairs: tuple[Pair, ...]
     settings: CaseSettings
+    network: Network
 
     @property
     def equal(self) -> list[tuple[str, ...]]:
@@ -260,7 +267,7 @@ def run_matrix(
             for row in _judged(ready[start : start + usable_cores()], case, timeout, tell):
                 rows[row.entry.name] = _recorded(row, case, folder, timeout, tell)
         pairs = tuple(_pairs(list(rows.values()), case.network))
-        return Matrix(tuple(rows[name] for name in names), pairs, case.settings)
+        return Matrix(tuple(rows[name] for name in names), pairs, case.settings, case.network)
 
 
 def _prepared(entry: Entry, cache: Path, tell: ProgressListener) -> Row:

@@ -16,7 +16,7 @@ from netparity.show.table import folded, new_table, numbers, styled
 
 def print_matrix(console: Console, found: Matrix) -> None:
     """A row for each entry, a column for each stage, then who equals whom, and the verdict."""
-    stages = list(dict.fromkeys(_stage(name) for row in found.rows for name in row.shares))
+    stages = list(dict.fromkeys(map(_stage, found.network.names)))
     table = new_table(folded("environment"), *numbers(*stages), "verdict")
     for row in found.rows:
         largest: dict[str, float] = {}

@@ -126,7 +126,7 @@ def draw_layers(title: str, shares: Mapping[str, Mapping[str, float]], names: Se
 def _groups(across: Mapping[str, float]) -> Iterator[Line]:
     """The blocks' names, each in the middle of its layers; what is before and after them is the stem and the head.
 
-    The head is called as its last layer. A layer between two blocks needs no name.
+    The head is named after its last layer. A layer between two blocks needs no name.
     """
     blocks = block_names(across)
     groups = [(block, [across[name] for name in names]) for block, names in groupby(across, blocks.__getitem__)]

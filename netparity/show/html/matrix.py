@@ -16,22 +16,22 @@ from netparity.show.layer_names import block_names, short_block
 def write_matrix(path: Path, found: Matrix, arguments: Sequence[str]) -> None:
     """Writes the page of a matrix, which repeats the command's arguments; raises what write_page raises."""
     shares = {row.entry.name: row.shares for row in found.rows if row.shares}
-    names = list(dict.fromkeys(name for layers in shares.values() for name in layers))
     write_page(
         path,
         "matrix.html.j2",
         found.verdict,
         arguments,
         found=found,
-        layers=_layers(found, names),
-        chart=draw_layers("Each layer alone", shares, names) if shares else None,
+        layers=_layers(found),
+        chart=draw_layers("Each layer alone", shares, found.network.names) if shares else None,
         pairs=_pairs(found),
         equal=[group for group in found.equal if len(group) > 1],
     )
 
 
-def _layers(found: Matrix, names: Sequence[str]) -> HeatTable:
+def _layers(found: Matrix) -> HeatTable:
     """A column for each layer, under its block or else its stage."""
+    names = found.network.names
     blocks = block_names(names)
     headings = (short_block(blocks[name]) or name.partition(".")[0] for name in names)
     groups = [(heading, len(list(run))) for heading, run in groupby(headings)]

@@ -12,7 +12,7 @@ from typing import Any
 from netparity.files.disk import atomic_write
 from netparity.network.errors import OptionError
 from netparity.network.frameworks import how_to_install
-from netparity.show.html import axes
+from netparity.show.html import axes, network
 from netparity.show.html.heat import LEGEND
 
 
@@ -68,7 +68,7 @@ def write_page(path: Path, template: str, verdict: tuple[str, str], arguments: S
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(axes=axes, legend=LEGEND)
+    environment.globals.update(axes=axes, drawing=network, legend=LEGEND)
     status, sentence = verdict
     page = environment.get_template(template)
     content = page.render(status=status, sentence=sentence, command=shell_line(arguments), **values)
