@@ -20,7 +20,7 @@ from netparity.network.contract import Array, Batch, Forward, Hyperparameters, S
 
 
 class Ways:
-    """:class:`netparity.network.contract.BenchmarkedModel` and ``ExportableModel``, with copies of the model."""
+    """:class:`netparity.network.contract.BenchmarkedModel` and ``ExportableModel``; a way gets a copy to change."""
 
     _model: GoogLeNet
 

@@ -94,7 +94,7 @@ def test_what_failed_or_was_interrupted_is_made_anew(
     assert set_up() == ANEW
 
 
-@pytest.mark.parametrize("stamp", ["", "{", '{"python": "3.11"}'])
+@pytest.mark.parametrize("stamp", ["", "{", "[]", "3", '{"python": "3.11"}'])
 def test_what_does_not_fit_is_made_anew(set_up: SetUp, root: Path, stamp: str) -> None:
     (root / "elsewhere").mkdir()
     (root / ".venv").symlink_to(root / "elsewhere")

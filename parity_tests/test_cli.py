@@ -21,11 +21,11 @@ from PIL import Image
 from googlenet_np import GOOGLENET, init_weights, save_weights
 from netparity.cli import main as cli
 from netparity.network.errors import FileError
+from netparity.network.registered import BACKEND_GROUP
 from netparity.network.settings import CaseSettings
 from netparity.runs import case
 from netparity.show.run import write_json, write_junit
 from netparity.verdict.report import Report
-from netparity.workers.backends import GROUP
 from parity_tests.misbehaving import LAST_WORDS
 
 SMALL = ("--image-size", "17", "23", "--batch-size", "2")
@@ -101,8 +101,18 @@ def test_help_of_run_explains_every_option(command: Command, arguments: tuple[st
     ]
     assert [option for option in options if f"{option} " not in result.out] == []
     assert "bound that is derived and not tuned" in result.words
-    for default in ("every one that is installed", "96 96", "16 of the network's sample images", "Xavier", "both"):
+    for default in ("every one that is installed", "the network's sample images", "initial ones, by the seed", "both"):
         assert default in result.words
+
+
+@pytest.mark.parametrize("name", ["netparity", "googlenet-parity"])
+def test_completion_knows_every_name_of_the_command(name: str) -> None:
+    """A shell asks by the name under which completion was installed."""
+    program = f"import sys; sys.argv = ['/bin/{name}']; from netparity.__main__ import main; main()"
+    asked = {"COMP_WORDS": f"{name} summ", "COMP_CWORD": "1"}
+    variable = f"_{name.replace('-', '_').upper()}_COMPLETE"
+    environment = {**os.environ, **asked, variable: "complete_bash", "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.check_output([sys.executable, "-c", program], env=environment, text=True) == "summary\n"
 
 
 # The run
@@ -553,9 +563,10 @@ def test_a_run_that_is_told_to_stop_leaves_nothing_behind(
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
-    while len(list(tmp_path.glob("googlenet-parity-*/*/*"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.1)  # until the backends have begun to answer
+    deadline = time.monotonic() + 600
+    while len(list(tmp_path.glob("netparity-*/*/*"))) < 3:  # until the backends have begun to answer
+        assert time.monotonic() < deadline, "a limit, so that the test ends"
+        time.sleep(0.1)
     process.send_signal(sent)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (code, "", words)
@@ -674,7 +685,7 @@ def test_the_three_are_registered_in_the_order_in_which_people_name_them() -> No
 
     from netparity.workers.backends import registered_backends
 
-    if not entry_points(group=GROUP):
+    if not entry_points(group=BACKEND_GROUP):
         pytest.skip("the distribution is not installed, so nothing is registered")
     assert list(registered_backends().items())[:3] == [
         (name, f"googlenet_{name}.backend:Backend") for name in ("torch", "tf", "mx")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ import pytest
 import netparity
 from googlenet_np import GOOGLENET, init_weights, sample_images, save_weights
 from googlenet_np.registered import REGISTERED
-from netparity import BackendReport, OptionError, Status
+from netparity import BackendReport, Hyperparameters, OptionError, Status
+from netparity.files.hashing import weights_sha256
+from netparity.runs.case import Options, make_case
+from netparity.runs.lockstep import Lockstep, make_lockstep
 from netparity.testing import MissingFrameworkError
+from netparity.train.start import TrainingOptions
 from parity_tests import misbehaving
 from parity_tests.numpy_backend import Backend
 
@@ -213,6 +218,31 @@ def test_what_was_given_is_not_changed() -> None:
     np.testing.assert_array_equal(images, before[0])
     assert images.flags.writeable
     assert all(np.array_equal(weight, before[1][name]) for name, weight in weights.items())
+
+
+def test_what_is_not_given_is_the_networks_own() -> None:
+    asked = []
+
+    def init(seed: int, **options: Any) -> dict[str, np.ndarray[Any, Any]]:
+        asked.append(options)
+        return init_weights(seed, **options)
+
+    network = replace(REGISTERED, init_weights=init, in_channels=3, num_classes=5, image_size=(9, 12), scheme="pytorch")
+    case = make_case(Options(network=network))
+    assert (case.images.shape, case.settings.num_classes, case.settings.weights) == ((16, 3, 9, 12), 5, "pytorch")
+    steps = make_lockstep(Lockstep(steps=1, network=network), Hyperparameters())
+    assert steps.images.shape[1] == 3
+    assert set(steps.labels) <= set(range(5))
+    training = TrainingOptions(network, "numpy", NUMPY, Hyperparameters(), Path("nowhere"))
+    assert training.scheme == "pytorch"
+    assert asked == [{"in_channels": 3, "num_classes": 5, "scheme": "pytorch"}] * 2
+
+
+def test_the_order_in_which_weights_are_given_is_no_difference() -> None:
+    weights = init_weights(0)
+    turned = dict(reversed(weights.items()))
+    cases = [make_case(Options(weights=given, batch_size=1, image_size=(9, 7))) for given in (weights, turned)]
+    assert weights_sha256(cases[0].weights) == weights_sha256(cases[1].weights)
 
 
 def test_a_network_that_nobody_registered_is_a_sentence() -> None:

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from typing import Any
 import pytest
 
 from googlenet_np import GOOGLENET, init_weights, save_weights
-from netparity.workers.backends import GROUP
+from netparity.network.errors import OptionError
+from netparity.network.registered import BACKEND_GROUP
+from netparity.workers.backends import Subject, choose, find_backend
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -48,7 +51,7 @@ def register(folder: Path, name: str, target: str) -> None:
     metadata = folder / f"{name}-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
-    (metadata / "entry_points.txt").write_text(f"[{GROUP}]\n{name} = {target}\n", encoding="utf-8")
+    (metadata / "entry_points.txt").write_text(f"[{BACKEND_GROUP}]\n{name} = {target}\n", encoding="utf-8")
 
 
 def run(*arguments: str, folder: Path, path: Sequence[Path]) -> dict[str, dict[str, Any]]:
@@ -112,6 +115,23 @@ def test_a_registered_backend_is_found_and_judged(tmp_path: Path, outside: Path,
     assert not arguments or set(backends) == {"outsider"}
 
 
+def test_a_backend_of_another_network_is_asked_for_by_its_full_name_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not entry_points(group=BACKEND_GROUP):
+        pytest.skip("the distribution is not installed, so nothing is registered")
+    before = choose([])
+    for name, target in (("other:torch", "other:Backend"), ("other:jax", "other:Jax"), ("paddle", "paddling:Backend")):
+        register(tmp_path, name, target)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert choose([]) == [*before, Subject("paddle", "paddling:Backend")], "other's are no GoogLeNet"
+    assert find_backend("torch") == find_backend("googlenet:torch") == ("torch", "googlenet_torch.backend:Backend")
+    assert find_backend("paddle") == find_backend("googlenet:paddle") == ("paddle", "paddling:Backend")
+    assert find_backend("other:torch") == ("other:torch", "other:Backend")
+    with pytest.raises(OptionError, match="no backend 'jax'; registered are: torch, tf, mx, paddle"):
+        find_backend("jax")
+
+
 def test_the_example_passes(tmp_path: Path) -> None:
     for framework in ("onnx", "onnxruntime", "torch"):
         if find_spec(framework) is None:
@@ -119,7 +139,7 @@ def test_the_example_passes(tmp_path: Path) -> None:
     if not EXAMPLE.exists():
         pytest.skip("needs the source tree: the package is installed without examples/")
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    ((name, target),) = project["entry-points"][GROUP].items()
+    ((name, target),) = project["entry-points"][BACKEND_GROUP].items()
     register(tmp_path, name, target)
     weights = init_weights(0)
     weights["b2.conv1.bias"] = weights["b1.conv.bias"]  # equal tensors, which an exporter may merge

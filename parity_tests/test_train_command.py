@@ -702,6 +702,20 @@ def test_predict_by_the_first_backend_that_is_installed(
     assert result.code == 0
 
 
+def test_a_framework_that_is_broken_is_no_missing_one(
+    command: Command, weights_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from netparity.train import prediction
+
+    np.save(tmp_path / "images.npy", sample_images(2, image_size=(17, 23))[0])
+    (tmp_path / "broken.py").write_text("raise RuntimeError('cannot load\\nlibcuda.so.')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(prediction, "registered_backends", lambda: {"torch": "broken:Backend"})
+    result = command("predict", weights_file, tmp_path / "images.npy")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == "error: torch cannot be made: RuntimeError: cannot load libcuda.so.\n"
+
+
 PREDICTED_WRONG: dict[str, tuple[tuple[str, str, str], str]] = {
     "no weights": (("none.safetensors", "images.npy", "numpy"), "Cannot read .*none.safetensors"),
     "no images": (("weights.safetensors", "none.npy", "numpy"), "Cannot read .*none.npy"),

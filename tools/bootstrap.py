@@ -39,15 +39,15 @@ def set_up(root: Path, any_python: bool, extras: "set[str]") -> None:
     venv, python, stamp = (root / ".venv" / name for name in ("", "bin/python", "googlenet-parity.json"))
     version, oldest, newest = ("{}.{}".format(*numbers[:2]) for numbers in (sys.version_info, OLDEST, NEWEST))
     try:
-        found = json.loads(stamp.read_text())
-    except (OSError, ValueError):
+        found = dict(json.loads(stamp.read_text()))
+    except (OSError, TypeError, ValueError):
         found = {}
     usable = python.exists() and found.get("root") == str(root) and (any_python or found.get("python") == version)
     wanted = {
         "python": found["python"] if usable else version,
         "root": str(root),
         "inputs": hashlib.sha256(b"\0".join((root / name).read_bytes() for name in INPUTS)).hexdigest(),
-        "extras": " ".join(sorted(extras.union(found["extras"].split() if usable else ()))),
+        "extras": " ".join(sorted(extras.union(found.get("extras", "").split() if usable else ()))),
     }
     if usable and found == wanted:
         return

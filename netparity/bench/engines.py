@@ -15,7 +15,7 @@ from netparity.network.contract import Forward
 from netparity.workers.backends import Subject
 
 ENGINES = (Subject("onnxruntime", f"{__name__}:OnnxRuntime"), Subject("openvino", f"{__name__}:OpenVino"))
-"""The first is what ratios are to."""
+"""The engines; the first is the one that every way is compared with."""
 
 PROCESSOR = Subject("processor", f"{__name__}:Processor")
 

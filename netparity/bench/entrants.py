@@ -24,8 +24,8 @@ class Entrant:
     """A way that is to be measured, or why it cannot be.
 
     Attributes:
-        subject: Whose it is.
-        version: Of its framework.
+        subject: The backend or the engine that has it.
+        version: Version of its framework.
         way: As the backend names it.
         onnx: What an engine reads; None for a backend, which gets the weights.
         status: ``pass`` for one that can be measured.

@@ -24,7 +24,7 @@ class Judge:
     def __init__(
         self, registered: RegisteredNetwork, weights: Mapping[str, Array], image_size: tuple[int, int], images: int
     ) -> None:
-        samples = registered.sample_images(images, image_size=image_size)
+        samples = registered.take_samples(images, image_size=image_size)
         self.truth = GroundTruth(registered.network, weights, *samples)
 
     def batch(self, size: int) -> tuple[Array, Array]:

@@ -51,9 +51,10 @@ class Plan:
     """How things are measured.
 
     Attributes:
+        settings: What every way computes.
         rounds: How often each way has its turn.
-        threads: Of each process, whatever the environment says.
-        seconds: That a turn takes, or a single call, if that takes longer.
+        threads: Threads of each process, whatever the environment says.
+        seconds: Length of a turn; a single call may take longer.
         settle: Seconds of rest before each turn. Threads of Intel's and LLVM's OpenMP spin for 0.2 s after their work
             (``KMP_BLOCKTIME``), in the way of the next process.
         timeout: Seconds that one answer may take.
@@ -81,7 +82,7 @@ def run_bench(
         NetparityError: A setting that the network cannot have, or a way that no backend has; no process goes on.
     """
     load = os.getloadavg()[0]
-    weights = registered.init_weights(0)
+    weights = registered.make_weights()
     steps = _Steps(listener, len(subjects))
     inference = not all(setting.training for setting in plan.settings)
     largest = max(setting.batch_size for setting in plan.settings)
@@ -194,7 +195,7 @@ class _SettingRun:
         return self._batch if self.setting.training else {**self._batch, "images": 1 - self._batch["images"]}
 
     def _begin(self, entrant: Entrant, worker: Worker) -> None:
-        """Its first call, and whether it is right."""
+        """Makes the way's first call, and judges its answer."""
         label, ask = entrant.label, self.processes.ask
         try:
             ask(worker, worker.loaded)

@@ -12,7 +12,7 @@ from netparity.network.network import IMAGES, Network
 from netparity.verdict.findings import Status
 
 BASELINE = ENGINES[0].name
-"""What ratios are to."""
+"""The engine that every way is compared with."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Timing:
     """One way of one backend in one setting.
 
     Attributes:
-        backend: As it was asked for.
-        version: Of its framework.
+        backend: The backend's name, as the caller gave it.
+        version: Version of its framework.
         way: As the backend names it.
         setting: What it computed.
         status: ``pass`` if it was timed, which is so if its answer is right; ``fail``, if that is wrong; ``error``, if

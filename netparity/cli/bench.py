@@ -30,7 +30,7 @@ def bench(
             "short. Repeatable.",
         ),
     ] = None,
-    image_size: ImageSize = (96, 96),
+    image_size: ImageSize = None,
     inference: Annotated[bool, typer.Option("--inference", help="A forward pass; this is the default.")] = False,
     training: Annotated[bool, typer.Option("--training", help="A step of training. With --inference: both.")] = False,
     way: Annotated[
@@ -72,14 +72,15 @@ def bench(
     subjects = choose(backend or (), python or ())
     if plot:
         check_plot(plot)
+    registered = default_network()
     settings = (
-        Setting(batch, image_size, is_training)
+        Setting(batch, image_size or registered.image_size, is_training)
         for is_training in ([False] if inference or not training else []) + ([True] if training else [])
         for batch in dict.fromkeys(batch_size or (1, 8, 32, 128))
     )
     plan = Plan(tuple(settings), rounds, threads or usable_cores(), seconds, timeout=timeout, ways=tuple(way or ()))
     with interruptible(), progress(Console(stderr=True), [TASK]) as listener:
-        found = run_bench(default_network(), subjects, plan, listener)
+        found = run_bench(registered, subjects, plan, listener)
     print_benchmark(Console(), found)
     if json:
         write_json(json, found)

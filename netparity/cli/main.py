@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 import threading
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -34,6 +36,8 @@ from netparity.cli.train import train
 from netparity.network.errors import NetparityError
 
 NAME = "netparity"
+SCRIPT = "netparity.__main__:main"
+"""What a console script of this program calls, whatever it is named."""
 
 app = typer.Typer(
     name=NAME,
@@ -63,8 +67,12 @@ def run(
     python: Interpreters = None,
     seed: Seed = 0,
     image_size: CaseImageSize = None,
-    in_channels: Annotated[int | None, typer.Option(min=1, show_default="1", help="Channels of the images.")] = None,
-    num_classes: Annotated[int | None, typer.Option(min=1, show_default="10", help="Logits.")] = None,
+    in_channels: Annotated[
+        int | None, typer.Option(min=1, show_default="the weights', else the network's", help="Channels of the images.")
+    ] = None,
+    num_classes: Annotated[
+        int | None, typer.Option(min=1, show_default="the weights', else the network's", help="Logits.")
+    ] = None,
     batch_size: CaseBatchSize = None,
     images: Images = None,
     weights: Weights = None,
@@ -140,9 +148,11 @@ def run(
 
 @app.command()
 def summary(
-    image_size: ImageSize = (96, 96),
-    in_channels: Annotated[int, typer.Option(min=1, help="Channels of the images.")] = 1,
-    num_classes: Annotated[int, typer.Option(min=1, help="Logits.")] = 10,
+    image_size: ImageSize = None,
+    in_channels: Annotated[
+        int | None, typer.Option(min=1, show_default="the network's", help="Channels of the images.")
+    ] = None,
+    num_classes: Annotated[int | None, typer.Option(min=1, show_default="the network's", help="Logits.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images.")] = 1,
     layers: Annotated[bool, typer.Option("--layers", help="Every layer, not only the stages.")] = False,
 ) -> None:
@@ -152,7 +162,16 @@ def summary(
     from netparity.network.registered import default_network
     from netparity.show.summary import print_summary
 
-    print_summary(Console(), default_network(), image_size, in_channels, num_classes, batch_size, layers=layers)
+    registered = default_network()
+    print_summary(
+        Console(),
+        registered,
+        image_size or registered.image_size,
+        in_channels or registered.in_channels,
+        num_classes or registered.num_classes,
+        batch_size,
+        layers=layers,
+    )
 
 
 for command in (train, predict, record, compare, matrix, convert):
@@ -171,10 +190,17 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.unraisablehook = _send_again
     try:
-        app(prog_name=NAME)
+        app(prog_name=_name())
     except (NetparityError, OSError, MemoryError) as error:
         print(f"error: {'Out of memory. ' if isinstance(error, MemoryError) else ''}{error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _name() -> str:
+    """The name that this program was called by, if it is one of its own: completion is installed for a name."""
+    called = Path(sys.argv[0]).name
+    scripts = entry_points(group="console_scripts", name=called) if called != NAME else ()
+    return called if any(script.value == SCRIPT for script in scripts) else NAME
 
 
 def _send_again(ignored: Any) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netparity.cli.guard import interruptible
-from netparity.cli.options import Html, ImageSize, Json, Seed, Timeout
+from netparity.cli.options import CaseBatchSize, Html, ImageSize, Json, Seed, Timeout
 from netparity.files.disk import cache_folder
 from netparity.network.errors import FileError, OptionError
 
@@ -35,8 +35,8 @@ def matrix(
         typer.Option(metavar="PATH", show_default="this one", help="Interpreter to make the environments with."),
     ] = None,
     seed: Seed = 0,
-    image_size: ImageSize = (96, 96),
-    batch_size: Annotated[int, typer.Option(min=1, max=16, help="Images.")] = 16,
+    image_size: ImageSize = None,
+    batch_size: CaseBatchSize = None,
     cache: Annotated[
         Path | None,
         typer.Option(metavar="DIR", show_default="the user's cache folder", help="Where environments are kept."),

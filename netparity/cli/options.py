@@ -8,24 +8,28 @@ from typing import Annotated
 import typer
 
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the weights.")]
-ImageSize = Annotated[tuple[int, int], typer.Option(metavar="H W", help="Pixels; any size from 1 1 up.")]
+ImageSize = Annotated[
+    tuple[int, int] | None,
+    typer.Option(metavar="H W", show_default="the network's", help="Pixels; any size from 1 1 up."),
+]
 
 # What a case has where they are not given follows from its files.
 CaseImageSize = Annotated[
-    tuple[int, int] | None, typer.Option(metavar="H W", show_default="96 96", help="Pixels; any size from 1 1 up.")
+    tuple[int, int] | None,
+    typer.Option(metavar="H W", show_default="the images', else the network's", help="Pixels; any size from 1 1 up."),
 ]
-CaseBatchSize = Annotated[int | None, typer.Option(min=1, show_default="16", help="Images.")]
+CaseBatchSize = Annotated[int | None, typer.Option(min=1, show_default="all", help="Images.")]
 Images = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.npy|DIR",
-        show_default="16 of the network's sample images",
+        show_default="the network's sample images",
         help="An array (N, C, H, W), float in any range or uint8; or a folder of image files.",
     ),
 ]
 Weights = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", show_default="Xavier, by the seed", help="Canonical weights in safetensors."),
+    typer.Option(metavar="FILE", show_default="initial ones, by the seed", help="Canonical weights in safetensors."),
 ]
 
 Interpreters = Annotated[

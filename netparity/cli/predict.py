@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -37,7 +36,7 @@ def predict(
         tuple[int, int] | None,
         typer.Option(
             metavar="H W",
-            show_default="the training's, else 96 96",
+            show_default="the training's, else the network's",
             help="Pixels to resize image files to; an array keeps its own.",
         ),
     ] = None,
@@ -47,7 +46,7 @@ def predict(
     from rich.console import Console
 
     from netparity.network.registered import default_network
-    from netparity.show.json_file import write_plain_json
+    from netparity.show.prediction import print_predictions, write_json
     from netparity.train import prediction
     from netparity.train.start import settle_threads
 
@@ -57,10 +56,6 @@ def predict(
     loaded, names = prediction.load_named_images(images, image_size or trained.image_size, trained.in_channels)
     logits = prediction.logits(prediction.choose_backend(backend), trained, loaded)
     found = prediction.classify(logits, names, top, registered.classes)
-    console = Console(soft_wrap=True, highlight=False, markup=False)
-    width = max(map(len, names))
-    for image in found:
-        classes = "   ".join(f"{seen.name} {seen.probability:.3f}" for seen in image.classes)
-        console.print(f"{image.name:<{width}}  {classes}")
+    print_predictions(Console(), found)
     if json:
-        write_plain_json(json, [asdict(image) for image in found])
+        write_json(json, found)

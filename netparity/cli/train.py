@@ -49,7 +49,14 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the weights and of the order of the images.")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Train on the first N images only.")] = None,
-    init: Annotated[str, typer.Option(metavar="xavier_uniform|framework", help="Initial weights.")] = "xavier_uniform",
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCHEME|framework",
+            show_default="the network's",
+            help="Initial weights: by the network's own scheme, the same in every framework, or by the framework's.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", show_default="runs/BACKEND", help="Checkpoint, history and curves.")
     ] = None,
@@ -115,7 +122,7 @@ def train(
         data=data,
         any_data=any_data,
         batch_size=batch_size or TrainingOptions.batch_size,
-        image_size=image_size or TrainingOptions.image_size,
+        image_size=image_size,
         seed=seed,
         limit=limit,
         init=init,

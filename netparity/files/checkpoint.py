@@ -27,7 +27,7 @@ class Progress:
         epoch: Epochs that are whole.
         step: Steps of the one that is not.
         loss, correct: Sum of the losses, and number of right answers, over the images of those steps.
-        seconds: That those steps took.
+        seconds: How many seconds those steps took.
     """
 
     epoch: int = 0
@@ -64,7 +64,8 @@ def save(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
         "settings": checkpoint.settings,
         "history": checkpoint.history,
     }
-    save_tensors(path, KIND, tensors, header)
+    # A training that diverged has losses in its history that are no finite numbers.
+    save_tensors(path, KIND, tensors, header, allow_nan=True)
 
 
 def load(network: Network, path: str | os.PathLike[str]) -> Checkpoint:

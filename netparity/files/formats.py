@@ -36,7 +36,7 @@ class FileFormat:
     """One kind of file.
 
     Attributes:
-        name: Whose it is, for a message.
+        name: Name of the format, for messages.
         endings: The endings of the names that such files have and get.
         read_endings: Further endings that such files may have, and do not get.
         framework: The framework whose package reads and writes it; None where NumPy alone does.
@@ -70,6 +70,10 @@ class FileFormat:
             with quiet():
                 return cast(_CheckpointModule, import_module(f"{package}.checkpoint"))
         except ModuleNotFoundError as error:
+            if error.name and f"{package}.checkpoint.".startswith(f"{error.name}."):
+                raise FileError(
+                    f"{need}, and no Python module {error.name!r} is there to read {registered.network.name} from it."
+                ) from None
             raise FileError(
                 f"{need}, which needs {self.framework.title}, and that is not installed (there is no Python module "
                 f"{error.name!r}): {how_to_install(self.framework.name)}."

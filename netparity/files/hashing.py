@@ -19,6 +19,6 @@ def array_sha256(array: Array) -> str:
 
 
 def weights_sha256(weights: Mapping[str, Array]) -> str:
-    """The SHA-256 of all names and arrays, in canonical order."""
+    """The SHA-256 of all names and arrays, in the order of the mapping; callers give the canonical one."""
     parts = "".join(f"{name} {array_sha256(weights[name])}\n" for name in weights)
     return hashlib.sha256(parts.encode()).hexdigest()

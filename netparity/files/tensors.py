@@ -46,7 +46,12 @@ class ForeignTensor:
 
 
 def save_tensors(
-    path: str | os.PathLike[str], kind: str, tensors: Mapping[str, Array], header: Mapping[str, Any]
+    path: str | os.PathLike[str],
+    kind: str,
+    tensors: Mapping[str, Array],
+    header: Mapping[str, Any],
+    *,
+    allow_nan: bool = False,
 ) -> None:
     """Writes a file atomically: a reader sees the old file or the new one. The same content gives the same bytes.
 
@@ -54,7 +59,8 @@ def save_tensors(
         path: The file; it is written beside, and renamed.
         kind: What the file is: ``weights``, ``checkpoint``, …
         tensors: Arrays of any dtype in :data:`DTYPES`; each is read once, and none is held.
-        header: What JSON can hold, and NaN and infinity: a training that diverged has such a loss in its history.
+        header: What JSON can hold.
+        allow_nan: Whether the header may hold NaN and infinity, which Python's JSON can.
 
     Raises:
         FileError: The file cannot be written; what was at ``path`` stays.
@@ -65,7 +71,7 @@ def save_tensors(
     for name, array in tensors.items():
         start, end = end, end + array.nbytes
         entries[name] = {"dtype": codes[array.dtype], "shape": list(array.shape), "data_offsets": [start, end]}
-    text = json.dumps({"format_version": FORMAT_VERSION, **header})
+    text = json.dumps({"format_version": FORMAT_VERSION, **header}, allow_nan=allow_nan)
     head = json.dumps({"__metadata__": {PREFIX + kind: text}, **entries}).encode()
     head += b" " * (-len(head) % 8)
     with atomic_write(path) as file:

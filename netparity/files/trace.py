@@ -18,7 +18,7 @@ from netparity.files.tensors import ForeignTensor, header_number, map_tensors, s
 from netparity.network.contract import Array
 from netparity.network.errors import FileError
 from netparity.network.network import Network
-from netparity.network.registered import default_network
+from netparity.network.registered import default_name, default_network
 from netparity.network.settings import CaseSettings
 
 KIND = "trace"
@@ -99,7 +99,7 @@ def open_trace(path: str | os.PathLike[str], network: Network | None = None) -> 
     try:
         arrays = dict(_arrays(tensors))
         _check_header(header)
-        if known := network if network is not None else _network_of(header):
+        if known := network or _network_of(header["settings"].get("network", "")):
             _check_names(arrays, known)
         if SUMMARIES in header:
             check_samples(header, arrays)
@@ -130,10 +130,10 @@ def _check_header(header: Mapping[str, Any]) -> None:
                 raise ValueError(f"the {what} is {number!r}")
 
 
-def _network_of(header: Mapping[str, Any]) -> Network | None:
-    """The default network, if the header names it or is from before headers named any; None for another one."""
-    named, default = header["settings"].get("network", ""), default_network().network
-    return default if named in ("", default.name) else None
+def _network_of(name: str) -> Network | None:
+    """The default network, if it has this name or if headers named no network yet; None for another one, or none."""
+    default = default_network().network if default_name() else None
+    return default if default and name in ("", default.name) else None
 
 
 def _check_names(names: Mapping[str, Any], network: Network) -> None:

@@ -17,7 +17,7 @@ class BackendCalls:
     """One backend's calls, each with its answer as soon as there is one, of which the listener hears.
 
     Attributes:
-        seconds: From the backend's start to its last answer.
+        seconds: How long the backend was at work, its start included; in this process, the time of its calls.
     """
 
     def __init__(self, backend: CalledBackend, listener: ProgressListener | None = None) -> None:

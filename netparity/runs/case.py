@@ -60,8 +60,8 @@ class Options:
     Attributes:
         seed: Seed of the weights.
         image_size: Height and width; by default the network's, or the images' own.
-        in_channels: By default the weights' own, or 1.
-        num_classes: By default the weights' own, or 10.
+        in_channels: By default the weights' own, or the network's.
+        num_classes: By default the weights' own, or the network's.
         batch_size: By default as many sample images as the network has, or all of the images.
         images: A ``.npy`` file or a folder of image files; or an array as such a file holds it.
         weights: A canonical safetensors file, or what it holds; by default the network's own initial weights.
@@ -155,13 +155,12 @@ def _weights(registered: RegisteredNetwork, options: Options) -> dict[str, Array
     """The weights, of the sizes that were asked for."""
     given = options.weights
     if given is None:
-        in_channels, num_classes = options.in_channels or 1, options.num_classes or 10
-        return registered.init_weights(options.seed, in_channels=in_channels, num_classes=num_classes)
+        return registered.make_weights(options.seed, in_channels=options.in_channels, num_classes=options.num_classes)
     if isinstance(given, (str, os.PathLike)):
         weights = load_weights(registered.network, given)
     else:
         check_weights(registered.network, given)
-        weights = dict(given)
+        weights = {name: given[name] for name in registered.network.parameter_shapes()}  # hashes depend on the order
     in_channels, num_classes = weights_like(registered.network, weights)
     sizes = {"image channels": (options.in_channels, in_channels), "classes": (options.num_classes, num_classes)}
     for what, (wanted, own) in sizes.items():
@@ -173,11 +172,11 @@ def _weights(registered: RegisteredNetwork, options: Options) -> dict[str, Array
 
 
 def _images(registered: RegisteredNetwork, options: Options, in_channels: int) -> tuple[Array, Array]:
-    """All the images that there are to choose from, float32, with labels that count classes beyond the network's."""
+    """All the images that there are to choose from, float32; their labels may be beyond the network's classes."""
     given, size = options.images, options.image_size or registered.image_size
     if given is None:
         count = options.batch_size or registered.sample_count
-        return registered.sample_images(count, image_size=size, in_channels=in_channels)
+        return registered.take_samples(count, image_size=size, in_channels=in_channels)
     if isinstance(given, (str, os.PathLike)):
         images = load_images(given, image_size=size, in_channels=in_channels)
     else:
@@ -201,5 +200,5 @@ def _named(given: AnyPath | Mapping[str, Array] | Array) -> str:
 
 
 def _called(given: AnyPath | Mapping[str, Array] | Array | None) -> str:
-    """The same in a sentence."""
+    """How a sentence names weights or images that were given."""
     return repr(str(given)) if isinstance(given, (str, os.PathLike)) else f"What {CALLER} gave"

@@ -48,7 +48,7 @@ def judge(
         image_size: Height and width; by default the network's, or the images' own.
         batch_size: How many of the images; by default all.
         dtypes: The precisions, ``float32`` and ``float64``.
-        seed: Of the initial weights.
+        seed: Seed of the initial weights.
 
     Raises:
         NetparityError: There is no such backend, network or file, or the options do not fit each other.
@@ -60,18 +60,7 @@ def judge(
         <Status.PASS: 'pass'>
     """
     found = [_local(subject) for subject in _several(subjects)]
-    case = make_case(
-        Options(
-            seed=seed,
-            image_size=image_size,
-            batch_size=batch_size,
-            images=images,
-            weights=weights,
-            dtypes=dtypes,
-            labels=labels,
-            network=network,
-        )
-    )
+    case = make_case(_options(images, labels, weights, network, image_size, batch_size, dtypes, seed))
     backends = [InProcess(subject.name, make) for subject, make in found]
     return side_by_side.judge_case(case, [subject for subject, _ in found], backends, in_threads=False)
 
@@ -105,7 +94,24 @@ def run(
         NetparityError: There is no such backend, network or file, or the options do not fit each other.
     """
     found = [Subject(*find_maker(subject), required=True) for subject in _several(subjects)]
-    options = Options(
+    options = _options(images, labels, weights, network, image_size, batch_size, dtypes, seed)
+    with same_import_path():
+        return side_by_side.run(
+            partial(make_case, options), found, timeout=timeout, memory_limit=memory_limit, listener=listener
+        )
+
+
+def _options(
+    images: AnyPath | Array | None,
+    labels: Array | None,
+    weights: AnyPath | Mapping[str, Array] | None,
+    network: str | RegisteredNetwork | None,
+    image_size: tuple[int, int] | None,
+    batch_size: int | None,
+    dtypes: Sequence[str],
+    seed: int,
+) -> Options:
+    return Options(
         seed=seed,
         image_size=image_size,
         batch_size=batch_size,
@@ -115,10 +121,6 @@ def run(
         labels=labels,
         network=network,
     )
-    with same_import_path():
-        return side_by_side.run(
-            partial(make_case, options), found, timeout=timeout, memory_limit=memory_limit, listener=listener
-        )
 
 
 def _several(subjects: Any) -> list[Any]:

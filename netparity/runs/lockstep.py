@@ -49,13 +49,14 @@ def make_lockstep(options: Lockstep, hyperparameters: Hyperparameters) -> Case:
     check_count("batch_size", options.batch_size)
     if options.batch_size > samples:
         raise OptionError(f"The batch size is {options.batch_size}; a lockstep has {samples} images to choose from.")
-    images, labels = registered.sample_images(samples, image_size=options.image_size)
+    images, labels = registered.take_samples(samples, image_size=options.image_size)
+    labels = labels % registered.num_classes
     random = np.random.default_rng(options.seed)
     drawn = [random.permutation(samples)[: options.batch_size] for _ in range(options.steps)]  # no image twice in one
     batches = [(images[rows], labels[rows]) for rows in drawn]
     images, labels = batches[0]
     scheme = options.scheme or registered.scheme
-    weights = registered.init_weights(options.seed, scheme=scheme)
+    weights = registered.make_weights(options.seed, scheme=scheme)
     dtypes = (dtype,) if dtype == "float32" else ()
     steps = Steps(batches, hyperparameters, dtype)
     case = Case(registered.network, weights, images, labels, dtypes, training=steps)

@@ -118,7 +118,7 @@ def judge_case(
 
 
 def _make_way(worker: Worker, workers: Sequence[Worker], _: Future[Reply]) -> None:
-    """Who has loaded makes way as long as others load: whoever loads last decides how long a run takes."""
+    """Lowers the priority of a backend that has loaded while others still load: the last to load delays the run."""
     if not all(other.loaded.done() for other in workers):
         worker.process.make_way()
 

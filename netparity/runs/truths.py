@@ -12,7 +12,7 @@ from netparity.verdict.training_truth import TrainingTruth
 
 
 class Truths:
-    """The reference's numbers of a case in each precision, for so many backends; computed when they are first needed.
+    """The reference's numbers of a case in each precision, shared by all backends; computed when first needed.
 
     Attributes:
         by_dtype: The numbers for each precision in which backends are judged.

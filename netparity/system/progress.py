@@ -1,4 +1,4 @@
-"""How whoever works tells whoever shows."""
+"""How work reports its progress to whoever shows it."""
 
 from __future__ import annotations
 

@@ -9,3 +9,8 @@ def printable(text: object) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in str(text)
     )
+
+
+def in_one_line(text: str) -> str:
+    """``text`` made printable, its lines joined, without a stop or a colon at its end: for a sentence that goes on."""
+    return printable(" ".join(text.split())).rstrip(" .:")

@@ -68,7 +68,7 @@ def _chunks(share: slice, at_once: int, stopped: threading.Event) -> Iterator[sl
 
 @contextmanager
 def _blas_threads() -> Iterator[int]:
-    """How many threads BLAS may use; until the end it uses one. Who comes while another has them gets one."""
+    """How many threads BLAS may use; until the end it uses one. While one caller has them, another gets one thread."""
     # A worker may run in an interpreter that has NumPy and a framework, and no more.
     try:
         from threadpoolctl import ThreadpoolController

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from netparity.network.contract import DTYPES, Array, check_dtype
 from netparity.network.errors import FileError, NetparityError, OptionError
 from netparity.network.registered import default_network
 from netparity.network.settings import CALLER
-from netparity.runs.case import Options, make_case, options_like
+from netparity.runs.case import AnyPath, Options, make_case, options_like
 from netparity.runs.side_by_side import run
 from netparity.testing.messages import comparison_message, verdict_message
 from netparity.verdict.findings import CheckKind, Status
@@ -30,10 +30,31 @@ from netparity.verdict.report import BackendReport, Report
 from netparity.workers.backends import Subject, find_maker
 from netparity.workers.interpreters import same_import_path
 
-AnyPath = str | os.PathLike[str]
 AnyBackend = AnyPath | Trace | Callable[[], Any]
 AnyWeights = int | AnyPath | Mapping[str, Array] | None
 AnyImages = AnyPath | Array | None
+
+
+if TYPE_CHECKING:
+    from typing_extensions import TypedDict, Unpack
+
+    class _Choices(TypedDict, total=False):
+        require: str
+        weights: AnyWeights
+        images: AnyImages
+        image_size: tuple[int, int] | None
+        batch_size: int | None
+        dtype: str | None
+        timeout: float
+        remake: str | None
+
+
+@overload
+def assert_parity(backend: AnyBackend, *, golden: None = None, **choices: Unpack[_Choices]) -> BackendReport: ...
+
+
+@overload
+def assert_parity(backend: AnyBackend, *, golden: AnyPath | Trace, **choices: Unpack[_Choices]) -> Comparison: ...
 
 
 def assert_parity(

@@ -21,7 +21,7 @@ def verdict_message(found: Report) -> str:
         *_why(report),
         *_others(report, first),
         f"  case: {_case(found.settings)}",
-        f"  versions: {versions or 'not told'}",
+        f"  versions: {versions or 'unknown'}",
         f"  environment: {', '.join(f'{key} {setting_words(value)}' for key, value in found.environment.items())}",
     ]
     return "\n".join(lines)

@@ -67,7 +67,7 @@ class Run:
             listener: Called after each step, with the steps of all epochs, and with the epoch's means so far.
 
         Raises:
-            DivergedError: The loss is NaN or infinite; the last checkpoint stays.
+            DivergedError: The loss, or a weight, is not a finite number; the last checkpoint stays.
             FileError: A file cannot be written.
         """
         while self.progress.epoch < count and not self.stop:

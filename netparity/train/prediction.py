@@ -15,10 +15,10 @@ from netparity.files.tensors import load_tensors
 from netparity.files.weights import load_weights
 from netparity.network import reference
 from netparity.network.contract import Array, Backend
-from netparity.network.errors import FileError, OptionError
+from netparity.network.errors import FileError
 from netparity.network.registered import RegisteredNetwork
 from netparity.network.weights import weights_like
-from netparity.workers.backends import find_backend, make_backend, registered_backends
+from netparity.workers.backends import MissingModuleError, find_backend, make_backend, registered_backends
 
 REFERENCE = "numpy"
 """The name under which the NumPy reference predicts: no backend, and there wherever this is."""
@@ -89,7 +89,7 @@ def choose_backend(name: str | None) -> Backend | None:
             reference.
 
     Raises:
-        OptionError: There is no such backend, or it is not installed.
+        OptionError: There is no such backend, or it cannot be made; without a name, one that is installed is broken.
     """
     if name == REFERENCE:
         return None
@@ -98,7 +98,7 @@ def choose_backend(name: str | None) -> Backend | None:
     for known, target in registered_backends().items():
         try:
             return make_backend(known, target)
-        except OptionError:  # not installed
+        except MissingModuleError:
             continue
     return None
 

@@ -32,10 +32,12 @@ class TrainingOptions:
         folder: Where the checkpoint and the history are kept.
         data: The folder of the data; None looks for them.
         any_data: Whether other data of the same form are taken.
-        image_size: Height and width that images are resized to.
+        hyperparameters: Those of the optimiser and the loss.
+        batch_size: Images of a step.
+        image_size: Height and width that images are resized to; by default the network's.
         seed: Of the weights and of the order of the images.
         limit: Trains on the first so many images only.
-        init: The network's own initialisation scheme, or ``framework`` for the backend's.
+        init: The network's own initialisation scheme, which is the default, or ``framework`` for the backend's.
         resume: Whether the training in the folder goes on.
         force: Whether a new one may take its place.
 
@@ -51,15 +53,15 @@ class TrainingOptions:
     data: Path | None = None
     any_data: bool = False
     batch_size: int = 128
-    image_size: tuple[int, int] = (96, 96)
+    image_size: tuple[int, int] | None = None
     seed: int = 0
     limit: int | None = None
-    init: str = "xavier_uniform"
+    init: str | None = None
     resume: bool = False
     force: bool = False
 
     def __post_init__(self) -> None:
-        if self.init not in (self.network.scheme, "framework"):
+        if self.init not in (None, self.network.scheme, "framework"):
             raise OptionError(f"--init is {self.init!r}; expected {self.network.scheme} or framework.")
         if not self.scheme:
             known = ", ".join(FRAMEWORKS)
@@ -80,7 +82,7 @@ class TrainingOptions:
     def scheme(self) -> str:
         """The initialisation scheme that ``init`` stands for with this backend; empty where it is not known."""
         if self.init != "framework":
-            return self.init
+            return self.network.scheme
         framework = FRAMEWORKS.get(self.name.rpartition(":")[2])
         return framework.scheme if framework else ""
 
@@ -106,7 +108,7 @@ def start(options: TrainingOptions, command: str, downloads: AbstractContextMana
             options.data,
             verify=not options.any_data,
             batch_size=options.batch_size,
-            image_size=options.image_size,
+            image_size=options.image_size or options.network.image_size,
             seed=options.seed,
             limit=options.limit,
             shard=shard,
@@ -128,7 +130,7 @@ def start(options: TrainingOptions, command: str, downloads: AbstractContextMana
     saved = checkpoint.load(options.network.network, options.folder / CHECKPOINT) if options.resume else None
     if saved:
         check_settings(saved.settings, settings)
-    weights = saved.weights if saved else options.network.init_weights(options.seed, scheme=options.scheme)
+    weights = saved.weights if saved else options.network.make_weights(options.seed, scheme=options.scheme)
     model = backend.build(weights, "float32")
     run = Run(model, options.hyperparameters, training, test, options.folder, settings)
     if saved:

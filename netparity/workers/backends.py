@@ -1,13 +1,13 @@
 """Which backends there are: those that installed packages register, and those that a caller names by their module.
 
 A package registers a backend by an entry point in the group ``netparity.backends``. Its name is ``network:framework``,
-or the framework's alone for the default network; its object is a class (or function) that gives a backend when called.
+or ``framework`` alone, which means the default network; its object is a class (or function) that gives a backend when
+called. Whoever asks for ``framework`` means the default network's backend, whatever else is installed.
 """
 
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,10 +18,14 @@ from importlib.util import find_spec
 from netparity.network.contract import Backend
 from netparity.network.errors import NetparityError, OptionError
 from netparity.network.frameworks import FRAMEWORKS
+from netparity.network.registered import BACKEND_GROUP, default_name
 from netparity.system.stderr import quiet
+from netparity.system.text import in_one_line
 from netparity.workers.interpreters import find_interpreter
 
-GROUP = "netparity.backends"
+
+class MissingModuleError(OptionError):
+    """A backend cannot be made, since a module that it needs is not installed."""
 
 
 @dataclass(frozen=True)
@@ -42,22 +46,23 @@ class Subject:
 
 
 def registered_backends() -> dict[str, str]:
-    """Name to ``module:attribute`` of every registered backend, those of known frameworks first; nothing is imported.
+    """Framework to ``module:attribute`` of the default network's registered backends; nothing is imported.
 
-    A name is that of the framework alone where only one network has such a backend.
+    Those of known frameworks come first, in their own order.
     """
     found = _full_names()
-    frameworks = Counter(name.rpartition(":")[2] for name in found)
-    names = {name if frameworks[short] > 1 else short: name for name in found if (short := name.rpartition(":")[2])}
-    known = [name for name in FRAMEWORKS if name in names]
-    return {name: found[names[name]] for name in [*known, *sorted(names.keys() - known)]}
+    prefix = f"{default_name()}:"
+    short = {name.removeprefix(prefix): target for name, target in found.items() if name.startswith(prefix)}
+    known = [name for name in FRAMEWORKS if name in short]
+    return {name: short[name] for name in [*known, *sorted(short.keys() - known)]}
 
 
 def _full_names() -> dict[str, str]:
-    """Each entry point's own name to its ``module:attribute``."""
+    """``network:framework`` of every registered backend to its ``module:attribute``."""
     found: dict[str, str] = {}
-    for entry in entry_points(group=GROUP):
-        found.setdefault(entry.name, entry.value)  # of two under one name, the first on the path, as in imports
+    for entry in entry_points(group=BACKEND_GROUP):
+        name = entry.name if ":" in entry.name else f"{default_name()}:{entry.name}"
+        found.setdefault(name, entry.value)  # of two under one name, the first on the path, as in imports
     return found
 
 
@@ -65,14 +70,20 @@ def find_backend(name: str) -> tuple[str, str]:
     """The name and ``module:attribute`` of a backend that a caller asks for.
 
     Args:
-        name: A registered name, with its network's (``network:framework``) or without, or ``module:attribute``, or
-            ``name=module:attribute``.
+        name: A registered name (``framework``, of the default network, or ``network:framework``), or
+            ``module:attribute``, or ``name=module:attribute``.
+
+    Returns:
+        As its name, ``framework`` for a backend of the default network, however it was asked for.
 
     Raises:
         OptionError: Nothing is registered under that name.
     """
     known = registered_backends()
-    if target := known.get(name) or _full_names().get(name):
+    short = name.removeprefix(f"{default_name()}:")
+    if target := known.get(short):
+        return short, target
+    if target := _full_names().get(name):
         return name, target
     label, _, target = name.rpartition("=")
     if ":" in target:
@@ -106,7 +117,7 @@ def find_maker(backend: object) -> tuple[str, str]:
 
 
 def choose(named: Sequence[str], interpreters: Sequence[str] = ()) -> list[Subject]:
-    """The backends that a caller asks for; all that are registered, if none is named.
+    """The backends that a caller asks for; all that are registered for the default network, if none is named.
 
     Args:
         named: As :func:`find_backend` takes them.
@@ -134,7 +145,8 @@ def make_backend(name: str, target: str) -> Backend:
     """The backend at ``module:attribute``, in this process.
 
     Raises:
-        OptionError: A module that it needs is not installed, its module has no such attribute, or making it fails.
+        MissingModuleError: A module that it needs is not installed.
+        OptionError: Its module has no such attribute, or making it fails.
     """
     module, _, attribute = target.partition(":")
     try:
@@ -146,9 +158,9 @@ def make_backend(name: str, target: str) -> Backend:
     except NetparityError:
         raise
     except ModuleNotFoundError as error:
-        raise OptionError(f"{name} needs the Python module {error.name!r}, which is not installed.") from None
+        raise MissingModuleError(f"{name} needs the Python module {error.name!r}, which is not installed.") from None
     except Exception as error:
-        raise OptionError(f"{name} cannot be made: {type(error).__name__}: {error}.") from error
+        raise OptionError(f"{name} cannot be made: {in_one_line(f'{type(error).__name__}: {error}')}.") from error
     return made
 
 

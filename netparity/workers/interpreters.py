@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from netparity.network.errors import OptionError
-from netparity.network.registered import GROUP as NETWORKS
+from netparity.network.registered import BACKEND_GROUP, GROUP
 
 OLDEST = (3, 10)
 """The oldest Python that this project's code runs on."""
@@ -58,8 +58,9 @@ def worker_environment(python: str | None, folder: Path, target: str) -> dict[st
         return dict(os.environ)
     packages = folder / "packages"
     packages.mkdir(exist_ok=True)
-    networks = [entry.value for entry in entry_points(group=NETWORKS)]  # backends of theirs import them
-    for place in map(_package, ("netparity", *networks, target)):
+    # A backend imports its network's package, and may be made of another backend.
+    registered = [entry.value for group in (GROUP, BACKEND_GROUP) for entry in entry_points(group=group)]
+    for place in map(_package, ("netparity", *registered, target)):
         if place is not None and not (packages / place.name).exists():
             (packages / place.name).symlink_to(place)
     own = {name: value for name, value in os.environ.items() if name not in FOREIGN}

@@ -28,6 +28,7 @@ THREAD_VARIABLES = (
 """What the frameworks and their libraries ask for how many threads they may start."""
 
 KEPT_OUTPUT = 1000
+BLANK = "".join(map(chr, [*range(33), 127]))  # spaces and control characters
 """Bytes of what a process printed that are kept for its last words."""
 
 LOWERED = 10
@@ -111,10 +112,10 @@ class WorkerProcess:
             self.socket.shutdown(socket.SHUT_RDWR)
 
     def wait(self) -> None:
-        """Waits until the process has ended and all that it printed is read."""
+        """Waits until the process has ended, and up to a second until all that it printed is read."""
         self._process.wait()
         self._timer.cancel()
-        self._output.join(timeout=1)  # a child that left the process's group may hold the other end open
+        self._output.join(timeout=1)  # a child may have left the process's group
 
     def describe_end(self, garbled: bool) -> str:
         """How the process ended (``garbled``: it sent no replies) and what it printed last; first :meth:`wait`."""
@@ -129,8 +130,8 @@ class WorkerProcess:
                 end += ", as when memory runs out"
         else:
             end = f"{self.label} ended by itself with exit code {code}"
-        lines = [printable(line).strip() for line in self._printed.decode(errors="replace").splitlines()]
-        words = next((line for line in reversed(lines) if line), "")
+        lines = self._printed.decode(errors="replace").splitlines()
+        words = next((printable(words) for line in reversed(lines) if (words := line.strip(BLANK))), "")
         return f"{end}; its last words: {words}" if words else f"{end}, without a word."
 
     def _out_of_time(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from netparity.network.contract import Array
-from netparity.system.text import printable
+from netparity.system.text import in_one_line, printable
 
 
 class BackendError(Exception):
@@ -67,5 +67,4 @@ def reply_error(label: str, reply: Mapping[str, Any], place: str = "") -> Backen
         missing = printable(reply["missing_module"])
         return MissingBackendError(f"{label} needs the Python module {missing!r}, which is not installed{place}.")
     kind = AbilityError if reply["unable"] else BackendError
-    words = printable(" ".join(reply["error"].splitlines()))
-    return kind(f"{label} raised {words.rstrip(' .:')}.")
+    return kind(f"{label} raised {in_one_line(reply['error'])}.")
