@@ -26,9 +26,10 @@ from googlenet_mx.training import Training
 from googlenet_mx.ways import Ways
 from googlenet_mx.weights import as_ndarray, export_weights, import_weights, named_parameters
 from googlenet_np.architecture import GOOGLENET
-from googlenet_np.backend import TrainedModel, check_cotangent, checked_sizes, parameters_in
+from googlenet_np.backend import TrainedModel, checked_sizes, parameters_in
 from netparity.network.contract import Array, DType, Gradients, Hyperparameters, LayerGradients
 from netparity.network.errors import OptionError
+from netparity.network.images import check_cotangent
 from netparity.network.kinds import GlobalAvgPool2d
 
 

@@ -7,8 +7,17 @@ framework's ``model.py``, on purpose: a slip in one shared table would be invisi
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
+from typing import Concatenate, ParamSpec, TypeVar
+
 from netparity.network.kinds import Concat, Conv2d, Dense, GlobalAvgPool2d, Layer, MaxPool2d
-from netparity.network.network import IMAGES, LayerRow, Network
+from netparity.network.network import IMAGES, Network
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def _inception(name: str, before: str, c1: int, c2: tuple[int, int], c3: tuple[int, int], c4: int) -> tuple[Layer, ...]:
@@ -54,10 +63,25 @@ GOOGLENET = Network(
 """GoogLeNet as the source document defines it: no auxiliary heads, no dropout, no local response normalisation."""
 
 
-def layer_table(in_channels: int = 1, num_classes: int = 10, image_size: tuple[int, int] = (96, 96)) -> list[LayerRow]:
-    """Shapes, parameters and multiply-adds of every layer, in canonical order.
+def on_googlenet(function: Callable[Concatenate[Network, P], T], module: str, name: str = "") -> Callable[P, T]:
+    """A function of the engine without its first argument, the network, which is GoogLeNet.
 
-    Raises:
-        OptionError: A count or a size (height and width in pixels) is not a whole number of 1 or more.
+    Args:
+        function: The engine's.
+        module: The name of the module that the new one is in, under the same name or ``name``.
     """
-    return GOOGLENET.table(in_channels, num_classes, image_size)
+
+    @wraps(function)
+    def bound(*args: P.args, **kwargs: P.kwargs) -> T:
+        return function(GOOGLENET, *args, **kwargs)
+
+    first, *others = signature(function).parameters.values()
+    bound.__signature__ = signature(function).replace(parameters=others)  # type: ignore[attr-defined]
+    bound.__annotations__ = {key: kind for key, kind in function.__annotations__.items() if key != first.name}
+    bound.__doc__ = re.sub(rf"(?m)^ +{first.name}: .*\n|(?<=^        ){first.name}, ", "", function.__doc__ or "")
+    bound.__module__, bound.__name__ = module, name or function.__name__
+    bound.__qualname__ = bound.__name__
+    return bound
+
+
+layer_table = on_googlenet(Network.table, __name__, "layer_table")

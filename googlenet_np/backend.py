@@ -9,9 +9,7 @@ from typing import Any, TypeVar
 
 from googlenet_np.weights import check_state, check_weights, weights_like
 from netparity.network.contract import Array, Batch, Hyperparameters, Listener, OptimizerState, check_dtype
-from netparity.network.images import check_cotangent, check_images, check_labels, checked_batches
-
-__all__ = ["TrainedModel", "check_cotangent", "checked_sizes", "parameters_in"]
+from netparity.network.images import check_images, check_labels, checked_batches
 
 T = TypeVar("T")
 

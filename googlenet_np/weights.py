@@ -7,13 +7,12 @@ dense (out, in). How many image channels and classes it is for follows from the 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 
-from googlenet_np.architecture import GOOGLENET
+from googlenet_np.architecture import GOOGLENET, on_googlenet
 from netparity.network import weights as checks
-from netparity.network.contract import Array, OptimizerState
+from netparity.network.contract import Array
 from netparity.network.errors import OptionError
 
 SCHEMES = ("xavier_uniform", "pytorch", "keras", "gluon")
@@ -56,38 +55,6 @@ def init_weights(
     return weights
 
 
-def weights_like(weights: Mapping[str, Array]) -> tuple[int, int]:
-    """The ``(in_channels, num_classes)`` that a weights set is for, read off its first and last layer.
-
-    Raises:
-        WeightsError: One of those two tensors is missing, is no array, or has the wrong rank.
-    """
-    return checks.weights_like(GOOGLENET, weights)
-
-
-def check_weights(
-    weights: Mapping[str, Array],
-    *,
-    in_channels: int | None = None,
-    num_classes: int | None = None,
-) -> None:
-    """Raises unless ``weights`` is a full canonical set: keys, shapes, dtypes, finite values.
-
-    Args:
-        weights: Canonical names to arrays, float32 or float64.
-        in_channels, num_classes: What the set must be for; None takes it from the set itself.
-
-    Raises:
-        WeightsError: With every missing and every unexpected key, sorted, or every tensor that does not fit.
-        OptionError: A count under 1.
-    """
-    checks.check_weights(GOOGLENET, weights, in_channels=in_channels, num_classes=num_classes)
-
-
-def check_state(state: OptimizerState, in_channels: int, num_classes: int) -> None:
-    """Raises unless ``state`` is empty, or holds an array for each parameter that :func:`check_weights` accepts.
-
-    Raises:
-        WeightsError: With everything that does not fit.
-    """
-    checks.check_state(GOOGLENET, state, in_channels, num_classes)
+weights_like = on_googlenet(checks.weights_like, __name__)
+check_weights = on_googlenet(checks.check_weights, __name__)
+check_state = on_googlenet(checks.check_state, __name__)

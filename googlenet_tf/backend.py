@@ -6,8 +6,8 @@ What runs once runs eagerly, since tracing a ``tf.function`` through this networ
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
 from importlib.metadata import version
 from typing import Any
@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from googlenet_np.architecture import GOOGLENET
-from googlenet_np.backend import TrainedModel, check_cotangent, checked_sizes, parameters_in
-from googlenet_tf.inference import Inference, replaced_calls
+from googlenet_np.backend import TrainedModel, checked_sizes, parameters_in
+from googlenet_tf.inference import Inference
 from googlenet_tf.model import GoogLeNet
 from googlenet_tf.training import Training
 from googlenet_tf.ways import Ways
@@ -25,6 +25,7 @@ from googlenet_tf.weights import canonical_array, export_weights, import_weights
 from netparity.network import layout
 from netparity.network.contract import Array, DType, Gradients, Hyperparameters, LayerGradients
 from netparity.network.errors import OptionError
+from netparity.network.images import check_cotangent
 
 
 class Backend:
@@ -172,3 +173,15 @@ def _gradients(
         target, [*variables.values(), x], cotangent, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
     return dict(zip(variables, map(canonical_array, weights), strict=True)), _array(inputs)
+
+
+@contextmanager
+def replaced_calls(calls: Mapping[tf.keras.layers.Layer, Callable[..., tf.Tensor]]) -> Iterator[None]:
+    """Within the block, layers are called by what is given for them: Keras has no hooks."""
+    try:
+        for layer, call in calls.items():
+            layer.call = call
+        yield
+    finally:
+        for layer in calls:
+            del layer.call

@@ -18,7 +18,7 @@ from torch import Tensor, distributed, fx, nn
 from torch.nn import functional as F
 
 from googlenet_np.architecture import GOOGLENET
-from googlenet_np.backend import TrainedModel, check_cotangent, checked_sizes
+from googlenet_np.backend import TrainedModel, checked_sizes
 from googlenet_torch.inference import Inference
 from googlenet_torch.model import GoogLeNet
 from googlenet_torch.training import Training
@@ -26,6 +26,7 @@ from googlenet_torch.ways import Ways
 from googlenet_torch.weights import export_weights, import_weights
 from netparity.network.contract import Array, DType, Gradients, Hyperparameters, LayerGradients
 from netparity.network.errors import OptionError
+from netparity.network.images import check_cotangent
 
 
 class Backend:

@@ -222,6 +222,7 @@ MAY_IMPORT = {
     "netparity": {
         *("numpy", "safetensors", "PIL", "threadpoolctl", "typer", "rich", "jinja2", "matplotlib", "tomli", "pytest"),
         *("onnxruntime", "openvino"),
+        "typing_extensions",  # for type checkers, which have it built in
     },
 }
 """Beside the standard library and themselves (DESIGN, section 1); h5py is what Keras itself brings for its files."""

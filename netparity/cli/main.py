@@ -36,8 +36,6 @@ from netparity.cli.train import train
 from netparity.network.errors import NetparityError
 
 NAME = "netparity"
-SCRIPT = "netparity.__main__:main"
-"""What a console script of this program calls, whatever it is named."""
 
 app = typer.Typer(
     name=NAME,
@@ -110,14 +108,7 @@ def run(
     from netparity.workers.backends import choose
 
     options = Options(
-        seed=seed,
-        image_size=image_size,
-        in_channels=in_channels,
-        num_classes=num_classes,
-        batch_size=batch_size,
-        images=images,
-        weights=weights,
-        dtypes=dtype or Options.dtypes,
+        seed, image_size, in_channels, num_classes, batch_size, images, weights, dtypes=dtype or Options.dtypes
     )
     subjects = choose(backend or (), python or ())
     with interruptible(), progress(Console(stderr=True), [subject.name for subject in subjects]) as listener:
@@ -162,16 +153,9 @@ def summary(
     from netparity.network.registered import default_network
     from netparity.show.summary import print_summary
 
-    registered = default_network()
-    print_summary(
-        Console(),
-        registered,
-        image_size or registered.image_size,
-        in_channels or registered.in_channels,
-        num_classes or registered.num_classes,
-        batch_size,
-        layers=layers,
-    )
+    own = default_network()
+    sizes = image_size or own.image_size, in_channels or own.in_channels, num_classes or own.num_classes
+    print_summary(Console(), own, *sizes, batch_size, layers=layers)
 
 
 for command in (train, predict, record, compare, matrix, convert):
@@ -200,7 +184,7 @@ def _name() -> str:
     """The name that this program was called by, if it is one of its own: completion is installed for a name."""
     called = Path(sys.argv[0]).name
     scripts = entry_points(group="console_scripts", name=called) if called != NAME else ()
-    return called if any(script.value == SCRIPT for script in scripts) else NAME
+    return called if any(script.value == "netparity.__main__:main" for script in scripts) else NAME
 
 
 def _send_again(ignored: Any) -> None:

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from netparity.runs.case import Options
     from netparity.workers.backends import Subject
 
-Precision = Annotated[str, typer.Option(metavar="float32|float64", help="Precision to compute in.")]
-
 
 def record(
     backend: Annotated[
@@ -45,7 +43,7 @@ def record(
     images: Images = None,
     image_size: CaseImageSize = None,
     batch_size: CaseBatchSize = None,
-    dtype: Precision = "float32",
+    dtype: Annotated[str, typer.Option(metavar="float32|float64", help="Precision to compute in.")] = "float32",
     python: Annotated[
         str | None, typer.Option(metavar="PATH", show_default="this one", help="Interpreter that has the framework.")
     ] = None,
@@ -131,12 +129,7 @@ def compare(
 
     required = find_requirement(require)
     given = Options(
-        seed=seed or 0,
-        image_size=image_size,
-        batch_size=batch_size,
-        images=images,
-        weights=weights,
-        dtypes=(dtype or "float32",),
+        seed or 0, image_size, batch_size=batch_size, images=images, weights=weights, dtypes=(dtype or "float32",)
     )
     traces: dict[str, Trace] = {name: open_trace(name) for name in (first, second) if _is_file(name)}
     for name, trace in traces.items():

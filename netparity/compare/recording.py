@@ -53,7 +53,7 @@ def record(
     images: str | os.PathLike[str] | Array | None = None,
     *,
     weights: str | os.PathLike[str] | Mapping[str, Array] | None = None,
-    network: RegisteredNetwork | None = None,
+    network: RegisteredNetwork | str | None = None,
     image_size: tuple[int, int] | None = None,
     batch_size: int | None = None,
     dtype: str = "float32",
@@ -66,14 +66,8 @@ def record(
 
     Args:
         subject: A registered backend (``torch``), ``module:attribute``, or ``name=module:attribute``.
-        images: An array (N, C, H, W), the path of a ``.npy`` file or of a folder of image files; by default the
-            network's own sample images.
-        weights: Canonical weights, or the path of a file of them; by default those of ``seed``.
-        network: The network; None for the default one.
-        image_size: Height and width; by default the network's, or the images' own.
-        batch_size: How many images; by default all.
+        images, weights, network, image_size, batch_size, seed: As in :func:`netparity.judge`.
         dtype: ``float32`` or ``float64``.
-        seed: The seed of the weights.
         timeout: Seconds that the backend may take.
         threads: How many its framework may start, unless the environment says; by default as many as there are cores.
         listener: Called as the work goes on.
@@ -87,13 +81,7 @@ def record(
     """
     name, target = find_backend(subject)
     options = Options(
-        seed=seed,
-        image_size=image_size,
-        batch_size=batch_size,
-        images=images,
-        weights=weights,
-        dtypes=(dtype,),
-        network=network,
+        seed, image_size, batch_size=batch_size, images=images, weights=weights, dtypes=(dtype,), network=network
     )
     case = make_case(options)
     chosen = Subject(name, target, required=True)

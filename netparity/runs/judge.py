@@ -60,7 +60,17 @@ def judge(
         <Status.PASS: 'pass'>
     """
     found = [_local(subject) for subject in _several(subjects)]
-    case = make_case(_options(images, labels, weights, network, image_size, batch_size, dtypes, seed))
+    options = Options(
+        seed,
+        image_size,
+        batch_size=batch_size,
+        images=images,
+        weights=weights,
+        dtypes=dtypes,
+        labels=labels,
+        network=network,
+    )
+    case = make_case(options)
     backends = [InProcess(subject.name, make) for subject, make in found]
     return side_by_side.judge_case(case, [subject for subject, _ in found], backends, in_threads=False)
 
@@ -94,26 +104,9 @@ def run(
         NetparityError: There is no such backend, network or file, or the options do not fit each other.
     """
     found = [Subject(*find_maker(subject), required=True) for subject in _several(subjects)]
-    options = _options(images, labels, weights, network, image_size, batch_size, dtypes, seed)
-    with same_import_path():
-        return side_by_side.run(
-            partial(make_case, options), found, timeout=timeout, memory_limit=memory_limit, listener=listener
-        )
-
-
-def _options(
-    images: AnyPath | Array | None,
-    labels: Array | None,
-    weights: AnyPath | Mapping[str, Array] | None,
-    network: str | RegisteredNetwork | None,
-    image_size: tuple[int, int] | None,
-    batch_size: int | None,
-    dtypes: Sequence[str],
-    seed: int,
-) -> Options:
-    return Options(
-        seed=seed,
-        image_size=image_size,
+    options = Options(
+        seed,
+        image_size,
         batch_size=batch_size,
         images=images,
         weights=weights,
@@ -121,6 +114,10 @@ def _options(
         labels=labels,
         network=network,
     )
+    with same_import_path():
+        return side_by_side.run(
+            partial(make_case, options), found, timeout=timeout, memory_limit=memory_limit, listener=listener
+        )
 
 
 def _several(subjects: Any) -> list[Any]:

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 
 from netparity.network.network import block_names
 
-__all__ = ["block_names", "short_block", "short_names"]
-
 
 def short_block(block: str) -> str:
     """A block's name without stage and kind: ``3a`` of ``b3.inception_3a``."""

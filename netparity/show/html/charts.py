@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
+from netparity.network.network import block_names
 from netparity.show.html.axes import BOTTOM, LEFT, RIGHT, TOP, Axis, Line, LinearAxis
 from netparity.show.html.heat import share_text
-from netparity.show.layer_names import block_names, short_block
+from netparity.show.layer_names import short_block
 
 SHAPES = (
     "M{}m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0z",

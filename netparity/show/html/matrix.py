@@ -7,10 +7,11 @@ from itertools import groupby
 from pathlib import Path
 
 from netparity.compare.matrix import Matrix, Pair
+from netparity.network.network import block_names
 from netparity.show.html.charts import draw_layers
 from netparity.show.html.heat import Cell, HeatTable, Row, heat_cell, heat_level
 from netparity.show.html.page import write_page
-from netparity.show.layer_names import block_names, short_block
+from netparity.show.layer_names import short_block
 
 
 def write_matrix(path: Path, found: Matrix, arguments: Sequence[str]) -> None:
