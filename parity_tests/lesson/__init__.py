@@ -1,0 +1,1 @@
+"""Tests of what the site teaches: differences, exercises, results."""

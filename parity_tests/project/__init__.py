@@ -1,0 +1,1 @@
+"""Tests of the repository itself: rooms, guides, site, set-up."""

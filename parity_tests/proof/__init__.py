@@ -1,0 +1,1 @@
+"""What searches rather than tests: faults, mutations, soundness, fuzzing, kills (``make proof``)."""
