@@ -19,8 +19,8 @@ from sphinx_design.shared import create_component
 logger = logging.getLogger(__name__)
 
 NEEDS = (
-    "This page of the site of googlenet-parity as a notebook. It needs the packages and a kernel: "
-    "`pip install 'googlenet-parity[all]' ipykernel`."
+    "This page of the site of googlenet-parity as a notebook. It needs the packages and a kernel; in a clone: "
+    "`pip install '.[all]' ipykernel`."
 )
 FILES = "notebook_files"
 """In a page's front matter: modules that its cells import, which no package brings; its notebook writes them itself."""
