@@ -21,6 +21,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
 
+from googlenet_mx.joint import JointTraining
 from googlenet_mx.model import GoogLeNet
 from googlenet_mx.training import Training
 from googlenet_mx.ways import Ways
@@ -74,7 +75,7 @@ class MXNetModel(Ways, TrainedModel):
     Args:
         model: On the CPU, initialised, not hybridized (hooks are silent inside a hybridized block). It is used, not
             copied: weights written later do count.
-        kvstore: As :class:`~googlenet_mx.training.Training` takes it.
+        kvstore: As :class:`~googlenet_mx.joint.JointTraining` takes it.
     """
 
     def __init__(self, model: GoogLeNet, kvstore: Any = None) -> None:
@@ -121,7 +122,9 @@ class MXNetModel(Ways, TrainedModel):
         return _array("fc", self._hybridized(self._images(images)))
 
     def training(self, hyperparameters: Hyperparameters) -> Training:
-        return Training(self._model, hyperparameters, self._kvstore)
+        if self._kvstore is not None:
+            return JointTraining(self._model, hyperparameters, self._kvstore)
+        return Training(self._model, hyperparameters)
 
     def export_weights(self) -> dict[str, Array]:
         return export_weights(self._model)

@@ -92,8 +92,8 @@ GLUON_SOURCE = ModuleTree("the source document's MXNet tree", _sequential(relu_i
 GLUON_EXPORT = ModuleTree("this project's tree as Gluon exports it", GLUON_PATHS, separator="_")
 KERAS = (
     ModuleTree("this project's tree as Keras 3 writes it", KERAS_3_PATHS),
-    ModuleTree("this project's tree as Keras 2 writes it", _keras_counted("stage", "symmetric_conv2d", _branch)),
-    ModuleTree("this project's padding='same' as Keras 2 writes it", _keras_counted("stage", "conv2d", _branch)),
+    ModuleTree("this project's tree as Keras 2 writes it", _keras_counted("stage", "conv2d", _branch)),
+    ModuleTree("this project's tree as Keras 2 wrote it", _keras_counted("stage", "symmetric_conv2d", _branch)),
     ModuleTree("the source document's TensorFlow tree as Keras 3 writes it", _keras_counted("sequential", "conv2d")),
     ModuleTree(
         "the source document's TensorFlow tree as Keras 2 writes it", _keras_counted("sequential", "conv2d", _branch)

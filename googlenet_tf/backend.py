@@ -18,6 +18,8 @@ import tensorflow as tf
 from googlenet_np.architecture import GOOGLENET
 from googlenet_np.backend import TrainedModel, checked_sizes, parameters_in
 from googlenet_tf.inference import Inference
+from googlenet_tf.joint import JointTraining
+from googlenet_tf.layers import KERAS_2
 from googlenet_tf.model import GoogLeNet
 from googlenet_tf.training import Training
 from googlenet_tf.ways import Ways
@@ -51,8 +53,8 @@ class Backend:
         rank, count = _worker()
         if count == 1:
             return 0, 1
-        if tf.keras.__version__.startswith("2."):
-            raise OptionError(f"Several processes need Keras 3; this is Keras {tf.keras.__version__}.")
+        if KERAS_2:
+            raise OptionError("Several processes need Keras 3; this is Keras 2.")
         try:
             self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
         except (RuntimeError, tf.errors.OpError) as error:
@@ -86,7 +88,7 @@ class TFModel(Ways, TrainedModel):
     Args:
         model: One that has weights. It is used, not copied: weights written later do count, except in ``predict``,
             which keeps those of its first call for each shape, until the next ``train``.
-        strategy: As :class:`~googlenet_tf.training.Training` takes it.
+        strategy: As :class:`~googlenet_tf.joint.JointTraining` takes it.
     """
 
     def __init__(self, model: GoogLeNet, strategy: tf.distribute.Strategy | None = None) -> None:
@@ -132,7 +134,9 @@ class TFModel(Ways, TrainedModel):
         return _array(self._inference(self._images(images)))
 
     def training(self, hyperparameters: Hyperparameters) -> Training:
-        return Training(self._model, hyperparameters, self._strategy)
+        if self._strategy:
+            return JointTraining(self._model, hyperparameters, self._strategy)
+        return Training(self._model, hyperparameters)
 
     def export_weights(self) -> dict[str, Array]:
         return export_weights(self._model)

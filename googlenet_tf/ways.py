@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from googlenet_tf.model import GoogLeNet
-from googlenet_tf.training import SGD
+from googlenet_tf.training import Training
 from netparity.network import layout
 from netparity.network.contract import Array, Batch, Forward, Hyperparameters, Steps
 
@@ -26,9 +26,10 @@ class Ways:
         }
 
     def training_ways(self, hyperparameters: Hyperparameters) -> Mapping[str, Callable[[], Steps]]:
+        classes = self._model.fc.units
         return {
-            "eager": lambda: _steps(_step(self._model, hyperparameters)),
-            "tf.function": lambda: _steps(tf.function(_step(self._model, hyperparameters))),
+            "eager": lambda: _steps(Training(self._model, hyperparameters).tensor_step, classes),
+            "tf.function": lambda: _steps(tf.function(Training(self._model, hyperparameters).tensor_step), classes),
         }
 
 
@@ -39,26 +40,12 @@ def _forward(call: Callable[[tf.Tensor], tf.Tensor]) -> Forward:
     return forward
 
 
-def _step(model: GoogLeNet, hyperparameters: Hyperparameters) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    optimizer = SGD(hyperparameters.lr, momentum=hyperparameters.momentum, l2=hyperparameters.weight_decay, name="sgd")
-    optimizer.build(model.trainable_variables)
-    loss_of = tf.keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=hyperparameters.label_smoothing)
-    classes = model.fc.units
-
-    def step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            loss = loss_of(tf.one_hot(labels, classes, dtype=images.dtype), model(images))
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return loss
-
-    return step
-
-
-def _steps(step: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> Steps:
+def _steps(step: Callable[..., Sequence[tf.Tensor]], classes: int) -> Steps:
     def steps(batches: Sequence[Batch]) -> list[float]:
-        return [
-            float(step(tf.constant(layout.nchw_to_nhwc(images)), tf.constant(labels))) for images, labels in batches
-        ]
+        losses = []
+        for images, labels in batches:
+            loss, *_ = step(tf.constant(layout.nchw_to_nhwc(images)), tf.one_hot(labels, classes, dtype=images.dtype))
+            losses.append(float(loss))
+        return losses
 
     return steps

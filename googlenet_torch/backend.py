@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from googlenet_np.architecture import GOOGLENET
 from googlenet_np.backend import TrainedModel, checked_sizes
 from googlenet_torch.inference import Inference
+from googlenet_torch.joint import JointTraining
 from googlenet_torch.model import GoogLeNet
 from googlenet_torch.training import Training
 from googlenet_torch.ways import Ways
@@ -105,7 +106,8 @@ class TorchModel(Ways, TrainedModel):
         return _array(self._inference(self._images(images)))
 
     def training(self, hyperparameters: Hyperparameters) -> Training:
-        return Training(self._model, hyperparameters)
+        joint = distributed.is_initialized() and distributed.get_world_size() > 1
+        return (JointTraining if joint else Training)(self._model, hyperparameters)
 
     def export_weights(self) -> dict[str, Array]:
         return export_weights(self._model)

@@ -1,8 +1,34 @@
-"""GoogLeNet in PyTorch, to be read beside its siblings ``googlenet_tf/model.py`` and ``googlenet_mx/model.py``.
+"""GoogLeNet in PyTorch, to be read beside its siblings ``googlenet_{torch,tf,mx}/model.py``, line against line.
 
 Source: Dive into Deep Learning, "Networks with Parallel Concatenations (GoogLeNet)", which simplifies
 Szegedy et al., *Going Deeper with Convolutions*, arXiv 1409.4842, Table 1.
-Shapes are N x C x H x W, for one-channel images of 96 x 96 pixels.
+Shapes are those of one-channel images of 96 x 96 pixels.
+
+Word for word, the three pages differ in this, in imports, and in how the two helpers at the end do their work:
+
+    PyTorch                            | TensorFlow                 | MXNet
+    ---------------------------------- | -------------------------- | ---------------------------------
+    nn.Module                          | nn.Model                   | nn.HybridBlock
+    nn.Sequential                      | nn.Stage                   | nn.HybridSequential
+    nn.Conv2d                          | nn.Conv2D                  | nn.Conv2D
+    nn.MaxPool2d(kernel_size=          | nn.MaxPool2D(pool_size=    | nn.MaxPool2D(pool_size=
+    stride=                            | strides=                   | strides=
+    nn.AdaptiveAvgPool2d … nn.Flatten  | nn.GlobalAvgPool2D         | nn.GlobalAvgPool2D … nn.Flatten
+    nn.Linear(1024, num_classes)       | nn.Dense(… in_units=1024)  | nn.Dense(… in_units=1024)
+    super().__init__()                 | super().__init__(**kwargs) | super().__init__()
+    F.relu                             |                            |
+    relu…=nn.ReLU                      |                            |
+    forward(self                       | call(self                  | hybrid_forward(self, F: Any
+    torch.cat                          | tf.concat                  | F.np.concatenate
+    dim=1                              | axis=-1                    | axis=1 … dim=1
+    N x C x H x W                      | N x H x W x C              | N x C x H x W
+                                       | with self.layer_scope():   | with self.name_scope():
+                                       | padding: str = "symmetric" |
+                                       | **kwargs: Any              |
+
+ReLU is a step of its own in PyTorch, and elsewhere a part of the convolution. Keras' global pool flattens. MXNet's
+``F`` has functions of arrays or, once hybridized, of symbols; under ``npx.set_np()`` they are others. Its scope gives
+layers their names; Keras' scope also their dtype, their padding and, if channels are known, their weights.
 """
 
 from __future__ import annotations
@@ -14,31 +40,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+Pair = tuple[int, int]  # channels of a 1x1 convolution, and of the larger one behind it
+
 
 class Inception(nn.Module):
-    """Four parallel branches over one input, concatenated over the channels (paper, Figure 2b).
+    """Four parallel paths over one input, concatenated over the channels (paper, Figure 2b).
 
     Args:
-        c1: Output channels of branch 1, a 1x1 convolution.
-        c2: Branch 2: channels of the 1x1 reduction and of the 3x3 convolution.
-        c3: Branch 3: channels of the 1x1 reduction and of the 5x5 convolution.
-        c4: Branch 4: channels of the 1x1 convolution behind the max-pool.
+        c1: Output channels of path 1, a 1x1 convolution.
+        c2: Path 2: channels of the 1x1 convolution and of the 3x3 convolution.
+        c3: Path 3: channels of the 1x1 convolution and of the 5x5 convolution.
+        c4: Path 4: channels of the 1x1 convolution behind the max-pool.
         in_channels: Channels of the input; None infers them at the first call.
     """
 
-    def __init__(
-        self, c1: int, c2: tuple[int, int], c3: tuple[int, int], c4: int, *, in_channels: int | None = None
-    ) -> None:
+    def __init__(self, c1: int, c2: Pair, c3: Pair, c4: int, *, in_channels: int | None = None) -> None:
         super().__init__()
-        # Branch 1: 1x1 convolution
+        # Path 1 is a 1x1 convolution
         self.p1_1 = _conv2d(in_channels, c1, kernel_size=1)
-        # Branch 2: 1x1 convolution, then 3x3
+        # Path 2 is a 1x1 convolution, then a 3x3 convolution
         self.p2_1 = _conv2d(in_channels, c2[0], kernel_size=1)
-        self.p2_2 = nn.Conv2d(c2[0], c2[1], kernel_size=3, padding=1)
-        # Branch 3: 1x1 convolution, then 5x5
+        self.p2_2 = _conv2d(c2[0], c2[1], kernel_size=3, padding=1)
+        # Path 3 is a 1x1 convolution, then a 5x5 convolution
         self.p3_1 = _conv2d(in_channels, c3[0], kernel_size=1)
-        self.p3_2 = nn.Conv2d(c3[0], c3[1], kernel_size=5, padding=2)
-        # Branch 4: 3x3 max-pool, then 1x1 convolution
+        self.p3_2 = _conv2d(c3[0], c3[1], kernel_size=5, padding=2)
+        # Path 4 is a 3x3 max-pool, then a 1x1 convolution
         self.p4_1 = nn.MaxPool2d(kernel_size=3, stride=1, padding=1)
         self.p4_2 = _conv2d(in_channels, c4, kernel_size=1)
 
@@ -69,9 +95,9 @@ class GoogLeNet(nn.Module):
             pool=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),  # N x 64 x 24 x 24
         )
         self.b2 = _stage(
-            conv1=nn.Conv2d(64, 64, kernel_size=1),  # N x 64 x 24 x 24
+            conv1=_conv2d(64, 64, kernel_size=1),  # N x 64 x 24 x 24
             relu1=nn.ReLU(),
-            conv2=nn.Conv2d(64, 192, kernel_size=3, padding=1),  # N x 192 x 24 x 24
+            conv2=_conv2d(64, 192, kernel_size=3, padding=1),  # N x 192 x 24 x 24
             relu2=nn.ReLU(),
             pool=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),  # N x 192 x 12 x 12
         )
@@ -102,22 +128,21 @@ class GoogLeNet(nn.Module):
         x = self.b2(x)  # N x 192 x 12 x 12
         x = self.b3(x)  # N x 480 x 6 x 6
         x = self.b4(x)  # N x 832 x 3 x 3
-        vectors: Tensor = self.b5(x)  # N x 1024
-        return vectors
+        return self.b5(x)  # N x 1024
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, in_channels, H, W) to logits (N, num_classes)."""
-        logits: Tensor = self.fc(self.features(x))
-        return logits
+        x = self.features(x)  # N x 1024
+        return self.fc(x)  # N x num_classes
 
 
-def _stage(**layers: nn.Module) -> nn.Sequential:
-    """A ``Sequential`` whose layers have names, so that ``state_dict`` keys say where a weight belongs."""
+def _stage(**layers: Any) -> nn.Sequential:
+    """Layers in a row, each under its name, so that a saved file says where a weight belongs."""
     return nn.Sequential(OrderedDict(layers))
 
 
-def _conv2d(in_channels: int | None, out_channels: int, **kwargs: Any) -> nn.Conv2d:
-    """``nn.Conv2d``, or its lazy form where the input channels are to be inferred at the first call."""
+def _conv2d(in_channels: int | None, channels: int, **options: Any) -> nn.Conv2d:
+    """A convolution; None as input channels infers them at the first call."""
     if in_channels is None:
-        return nn.LazyConv2d(out_channels, **kwargs)
-    return nn.Conv2d(in_channels, out_channels, **kwargs)
+        return nn.LazyConv2d(channels, **options)
+    return nn.Conv2d(in_channels, channels, **options)

@@ -1,4 +1,7 @@
-"""Training in PyTorch: an optimiser, a loss, and the loop over batches."""
+"""Training in PyTorch, to be read beside its siblings ``googlenet_{torch,tf,mx}/training.py``.
+
+PyTorch leaves the step to the user: see ``Training.step``. It adds gradients up, so they are cleared before each.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import nn
 
 from netparity.network.contract import Array, Batch, Hyperparameters, Listener, OptimizerState, Step
 
@@ -14,21 +17,17 @@ from netparity.network.contract import Array, Batch, Hyperparameters, Listener, 
 class Training:
     """Stochastic gradient descent on a ``GoogLeNet``.
 
-    Where ``torch.distributed`` is initialised, its processes take each step together: each has a part of the batch, and
-    all have the same weights, at first those of rank 0.
-
-    The model is on the CPU, and its parameters become channels-last, in which oneDNN convolves fastest.
+    Args:
+        model: On the CPU. Its parameters become channels-last, in which oneDNN convolves fastest.
+        hyperparameters: Of the optimiser and the loss.
     """
+
+    shared = False  # whether other processes have parts of each batch
 
     def __init__(self, model: nn.Module, hyperparameters: Hyperparameters) -> None:
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
         self.hyperparameters = hyperparameters
-        self.processes = distributed.get_world_size() if distributed.is_initialized() else 1
-        self.shared = self.processes > 1
-        self.network = nn.parallel.DistributedDataParallel(model) if self.shared else model
-        self.loss = nn.CrossEntropyLoss(
-            label_smoothing=hyperparameters.label_smoothing, reduction="sum" if self.shared else "mean"
-        )
+        self.loss = nn.CrossEntropyLoss(label_smoothing=hyperparameters.label_smoothing)
         self.optimizer = torch.optim.SGD(
             model.parameters(),
             lr=hyperparameters.lr,
@@ -42,40 +41,27 @@ class Training:
         self.model.train()
         for images, labels in batches:
             with _repeatable(len(labels)):
-                step = self._step(images, labels)
+                step = self.step(images, labels)
             if listener:
                 listener(step)
 
-    def _step(self, images: Array, labels: Array) -> Step:
-        x, y = torch.from_numpy(images).to(memory_format=torch.channels_last), torch.from_numpy(labels)
-        logits = self.network(x)
+    def step(self, images: Array, labels: Array) -> Step:
+        """One step on one batch; what it saw before it changed the weights."""
+        x = torch.from_numpy(images).to(memory_format=torch.channels_last)
+        y = torch.from_numpy(labels)
+        logits = self.model(x)
         loss = self.loss(logits, y)
-        right = (logits.argmax(dim=1) == y).sum().item()
-        if self.shared:
-            loss, step = self._joint(loss, right, len(y))
-        else:
-            step = Step(loss.item(), right / len(y), len(y))
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        return step
-
-    def _joint(self, loss: Tensor, right: float, images: int) -> tuple[Tensor, Step]:
-        """What to go back from, and the joint batch's step, of what is summed over this process's part of it.
-
-        ``DistributedDataParallel`` takes the mean of the processes' gradients, however many images they had, or none.
-        """
-        sums = torch.tensor([loss.item(), right, images], dtype=torch.float64)
-        distributed.all_reduce(sums)
-        joint_loss, joint_right, joint_images = sums.tolist()
-        step = Step(joint_loss / joint_images, joint_right / joint_images, int(joint_images))
-        return loss * (self.processes / joint_images), step
+        accuracy = (logits.argmax(dim=1) == y).double().mean()
+        return Step(loss.item(), accuracy.item(), len(labels))
 
     def export_state(self) -> OptimizerState:
-        """Copies of the momentum buffers, which PyTorch makes at the first step; empty before, and without momentum."""
+        """Copies of the momenta under canonical names; empty before the first step, and without momentum."""
         states = {name: self.optimizer.state.get(p, {}) for name, p in self.model.named_parameters()}
-        buffers = {name: state.get("momentum_buffer") for name, state in states.items()}
-        return OptimizerState({name: b.numpy().copy() for name, b in buffers.items() if b is not None}, 1.0)
+        momenta = {name: state.get("momentum_buffer") for name, state in states.items()}
+        return OptimizerState({name: m.numpy().copy() for name, m in momenta.items() if m is not None}, 1.0)
 
     def import_state(self, state: OptimizerState) -> None:
         """Goes on from this state, whichever framework made it."""
@@ -84,8 +70,8 @@ class Training:
             return
         parameters = dict(self.model.named_parameters())
         for name, array in state.scaled(1.0).items():
-            buffer = torch.empty_like(parameters[name]).copy_(torch.tensor(array))  # channels-last too
-            self.optimizer.state[parameters[name]]["momentum_buffer"] = buffer
+            momentum = torch.empty_like(parameters[name]).copy_(torch.tensor(array))  # channels-last too
+            self.optimizer.state[parameters[name]]["momentum_buffer"] = momentum
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -12,7 +11,7 @@ import tensorflow as tf
 from variants_np import EPSILON
 
 from googlenet_tf import GoogLeNet, Inception
-from googlenet_tf.model import Shape, Stage
+from googlenet_tf import layers as nn
 from googlenet_tf.weights import keras_array
 from netparity import nchw_to_nhwc
 
@@ -32,17 +31,13 @@ Array = npt.NDArray[Any]
 
 
 class FactorizedInception(Inception):
-    """An Inception block whose 5x5 convolution is two of 3x3."""
+    """An Inception block whose 5x5 convolution is two of 3x3, to be made in the scope of a model."""
 
     def __init__(self, c1: int, c2: tuple[int, int], c3: tuple[int, int], c4: int, **kwargs: Any) -> None:
         super().__init__(c1, c2, c3, c4, **kwargs)
         self.p3_2.kernel_size = (3, 3)  # it has no weights yet; a layer that is exchanged, Keras 3 would keep as well
-        options = {"padding": "same", "activation": "relu", "dtype": self.dtype_policy}
-        self.p3_3 = tf.keras.layers.Conv2D(c3[1], kernel_size=3, name="p3_3", **options)
-
-    def build(self, input_shape: Shape) -> None:
-        super().build(input_shape)
-        self.p3_3.build((*input_shape[:-1], self.p3_2.filters))
+        with self.layer_scope():
+            self.p3_3 = nn.Conv2D(c3[1], kernel_size=3, in_channels=c3[1], padding=1, activation="relu")
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         p1 = self.p1_1(x)
@@ -53,18 +48,18 @@ class FactorizedInception(Inception):
 
 
 class ResidualInception(Inception):
-    """An Inception block that adds what it finds to its input."""
+    """An Inception block that adds what it finds to its input, to be made in the scope of a model."""
 
-    def build(self, input_shape: Shape) -> None:
-        channels = self.compute_output_shape(input_shape)[-1]
-        conv2d = partial(tf.keras.layers.Conv2D, channels, kernel_size=1, dtype=self.dtype_policy)
-        self.project = conv2d(name="project")
-        self.project.build((*input_shape[:-1], channels))
-        same = channels == input_shape[-1]
-        # Without its dtype, even the identity would round float64 to float32.
-        self.skip = tf.keras.layers.Identity(dtype=self.dtype_policy) if same else conv2d(name="skip")
-        self.skip.build(input_shape)
-        super().build(input_shape)
+    def __init__(self, c1: int, c2: tuple[int, int], c3: tuple[int, int], c4: int, **kwargs: Any) -> None:
+        super().__init__(c1, c2, c3, c4, **kwargs)
+        channels = c1 + c2[1] + c3[1] + c4
+        with self.layer_scope():
+            self.project = nn.Conv2D(channels, kernel_size=1, in_channels=channels)
+            self.skip = (
+                tf.keras.layers.Identity(dtype=self.dtype_policy)  # without it, float64 would be rounded to float32
+                if channels == self.in_channels
+                else nn.Conv2D(channels, kernel_size=1, in_channels=self.in_channels)
+            )
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         return tf.nn.relu(self.project(super().call(x)) + self.skip(x))
@@ -82,12 +77,20 @@ class NormReLU(tf.keras.layers.Layer):
         return tf.nn.relu(self.norm(x))
 
 
-class Network(Stage, tf.keras.Model):
+class Network(nn.Model):
     """GoogLeNet's stages in a row, where some are others than GoogLeNet has."""
 
-    def __init__(self, *stages: tf.keras.layers.Layer, in_channels: int, dtype: str) -> None:
-        super().__init__(*stages, dtype=dtype)
-        self.build((None, None, None, in_channels))
+    def __init__(self, *, in_channels: int, dtype: str, **stages: tf.keras.layers.Layer) -> None:
+        super().__init__(dtype=dtype)
+        with self.layer_scope():
+            for name, stage in stages.items():
+                setattr(self, name, stage)
+        self.row = tuple(stages.values())
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        for stage in self.row:
+            x = stage(x)
+        return x
 
 
 def factorized(num_classes: int = 10, in_channels: int = 1, dtype: str = "float32") -> Network:
@@ -116,9 +119,10 @@ def batch_norm(num_classes: int = 10, in_channels: int = 1, dtype: str = "float3
 def small(num_classes: int = 10, in_channels: int = 1, dtype: str = "float32") -> Network:
     """GoogLeNet for 28 x 28: the first stage keeps the image's size."""
     model = GoogLeNet(num_classes, in_channels=None, dtype=dtype)
-    conv = tf.keras.layers.Conv2D(64, kernel_size=3, padding="same", activation="relu", name="conv", dtype=dtype)
-    b1 = Stage(conv, name="b1", dtype=dtype)
-    return Network(b1, model.b2, model.b3, model.b4, model.b5, model.fc, in_channels=in_channels, dtype=dtype)
+    with model.layer_scope():
+        b1 = nn.Stage(conv=nn.Conv2D(64, kernel_size=3, in_channels=in_channels, padding=1, activation="relu"))
+    stages = {"b1": b1, "b2": model.b2, "b3": model.b3, "b4": model.b4, "b5": model.b5, "fc": model.fc}
+    return Network(in_channels=in_channels, dtype=dtype, **stages)
 
 
 def smoothed_cross_entropy(logits: tf.Tensor, labels: tf.Tensor, label_smoothing: float) -> tf.Tensor:
@@ -136,10 +140,12 @@ def _with_blocks(block: type[Inception], num_classes: int, in_channels: int, dty
     def changed(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
         return block.from_config(layer.get_config()) if isinstance(layer, Inception) else layer
 
-    b3, b4, b5 = (
-        Stage(*map(changed, stage.row), name=stage.name, dtype=dtype) for stage in (model.b3, model.b4, model.b5)
-    )
-    return Network(model.b1, model.b2, b3, b4, b5, model.fc, in_channels=in_channels, dtype=dtype)
+    with model.layer_scope():
+        b3, b4, b5 = (
+            nn.Stage(**{layer.name: changed(layer) for layer in stage.row}) for stage in (model.b3, model.b4, model.b5)
+        )
+    stages = {"b1": model.b1, "b2": model.b2, "b3": b3, "b4": b4, "b5": b5, "fc": model.fc}
+    return Network(in_channels=in_channels, dtype=dtype, **stages)
 
 
 # For the comparison: NumPy arrays in and out, N x C x H x W.
