@@ -5,7 +5,7 @@ WORKERS ?= 2
 AXE := build/axe/node_modules/axe-core/axe.min.js
 
 .DEFAULT_GOAL := help
-.PHONY: help setup parity test docs test-docs lint format bench soundness faults goldens mutations wheel clean
+.PHONY: help setup parity test test-all proof docs test-docs lint format bench goldens wheel clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,8 +23,18 @@ setup: ## make .venv and install everything, or bring it up to date (the others 
 parity: setup ## compare the three frameworks with the reference, on real images
 	@$(BIN)/netparity $(ARGS)
 
-test: setup ## run the tests
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+# Each file's tests in one process, so that what several of them need is made once.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+test: setup ## run the quick tests: one of each kind
+	@$(PYTEST) $(ARGS)
+
+test-all: setup ## run all tests: every layer, format, kill and import order
+	@$(PYTEST) -m "not proof" $(ARGS)
+
+# Each unit of a search stands alone, and a file of them is one search: no --dist loadfile.
+proof: setup ## search for what the verdict misses, and for false alarms; goes on after a stop (half an hour)
+	@$(BIN)/python -m pytest -n $(WORKERS) parity_tests/proof -m proof $(ARGS)
 
 # From nothing each time: every number on a page is of this build's own run, whatever was there before.
 docs: ## build the site into build/site, every code cell of it run
@@ -33,7 +43,7 @@ docs: ## build the site into build/site, every code cell of it run
 	@$(BIN)/python -m sphinx -W --keep-going -q -d build/doctrees docs build/site
 
 test-docs: docs $(AXE) ## build the site, and test it in Chromium
-	@GOOGLENET_SITE=build/site $(BIN)/python -m pytest -n $(WORKERS) parity_tests/test_site.py $(ARGS)
+	@GOOGLENET_SITE=build/site $(PYTEST) parity_tests/project/test_site.py $(ARGS)
 
 $(AXE):
 	@command -v npm >/dev/null || { echo "error: npm is needed, to install axe-core" >&2; exit 1; }
@@ -55,17 +65,8 @@ bench: setup ## every way of every backend beside ONNX Runtime, then the other b
 		echo "== $$benchmark"; $(BIN)/python "$$benchmark"; \
 	done
 
-soundness: setup ## 200 fault-free seeds in all backends, and how many alarms they raise
-	@$(BIN)/python -m parity_tests.soundness $(ARGS)
-
-faults: setup ## every injected fault, and whether it is caught, located and named
-	@$(BIN)/python -m parity_tests.fault_report $(ARGS)
-
 goldens: setup ## keep what the three backends compute now as what the tests compare with
-	@$(BIN)/python -m pytest parity_tests/test_golden.py -k kept_numbers --parity-update $(ARGS)
-
-mutations: setup ## weaken the comparer in many ways, and see its tests fail each time
-	@$(BIN)/python -m parity_tests.mutations $(ARGS)
+	@$(BIN)/python -m pytest parity_tests/compare/test_golden.py -k kept_numbers --parity-update $(ARGS)
 
 wheel: setup ## build the wheel and the source archive into dist/
 	@$(BIN)/python -m build

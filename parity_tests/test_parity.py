@@ -27,7 +27,7 @@ Array = npt.NDArray[Any]
 REFERENCE = "reference"
 PAIRS = [*((name, REFERENCE) for name in BACKENDS), *combinations(BACKENDS, 2)]
 
-SIZES = [(1, 1), (33, 47), (96, 96), (97, 129)]
+SIZES = [(1, 1), (33, 47), (96, 96), pytest.param((97, 129), marks=pytest.mark.exhaustive)]
 """Height and width: the smallest, two odd numbers, the source document's, and 32k + 1."""
 
 WEIGHTS = init_weights(seed=0)

@@ -28,7 +28,8 @@ def main(folders: Sequence[str]) -> None:
     for folder in folders:
         keep(Path(folder))
     results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))}
-    histories = {f"{name}, {len(kept['epochs'])} epochs": kept["epochs"] for name, kept in results.items()}
+    trainings = {name: kept["epochs"] for name, kept in results.items() if "epochs" in kept}
+    histories = {f"{name}, {len(epochs)} epochs": epochs for name, epochs in trainings.items()}
     for suffix in ("svg", "png"):
         curves.plot(histories, RESULTS / f"curves.{suffix}", published=TRAINING)
 

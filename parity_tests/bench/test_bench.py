@@ -6,6 +6,7 @@ No test here asks how long anything took.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from importlib.util import find_spec
 from io import StringIO
@@ -48,7 +49,10 @@ from netparity.workers.process import WorkerProcess
 from netparity.workers.replies import BackendError, Reply
 from netparity.workers.transport import Shelf
 from parity_tests.support.backends import BACKENDS, load
+from parity_tests.support.command import LIMIT
 from parity_tests.support.numpy_backend import Backend as NumPyBackend
+from parity_tests.support.selection import selected
+from parity_tests.support.tiers import representative
 
 Array = npt.NDArray[Any]
 
@@ -56,8 +60,8 @@ SMALL = Setting(3, (17, 23))
 TRAINED = Setting(3, (17, 23), training=True)
 
 
-def subject(name: str, *, required: bool = True, module: str = "ways_backend") -> Subject:
-    return Subject(name, f"parity_tests.bench.{module}:{name}", required=required)
+def subject(name: str, *, required: bool = True, module: str = "parity_tests.bench.ways_backend") -> Subject:
+    return Subject(name, f"{module}:{name}", required=required)
 
 
 def plan(*settings: Setting, rounds: int = 1, **options: Any) -> Plan:
@@ -229,14 +233,6 @@ def test_a_model_without_ways_has_those_of_the_contract() -> None:
 # A run
 
 
-@pytest.fixture(scope="module")
-def found(calls: list[Calls]) -> tuple[Benchmark, list[Calls]]:
-    """Every way of :mod:`parity_tests.bench.ways_backend`, and a backend that names none, in two rounds."""
-    del calls[:]
-    subjects = [subject("Backend"), subject("Alone")]
-    return run_bench(subjects, plan(SMALL, TRAINED, rounds=2)), calls.copy()
-
-
 def by_way(measured: Measured) -> dict[str, Timing]:
     return {f"{timing.backend} {timing.way}": timing for timing in measured.timings}
 
@@ -257,33 +253,63 @@ NOT_TRAINED = {
 }
 TIMED = ("Backend predict", "Backend right", "Alone predict")
 TRAINING_TIMED = ("Backend train", "Backend right", "Alone train")
+ALWAYS = (*TIMED, *TRAINING_TIMED, "Backend wrong", "Backend dies in its turn", "Backend does not train")
+ALL = (*TIMED, *TRAINING_TIMED, *NOT_TIMED, *NOT_TRAINED)
+
+
+class Found(NamedTuple):
+    """A run, the calls of it, and the ways of :class:`parity_tests.bench.ways_backend.Backend` that took part."""
+
+    benchmark: Benchmark
+    calls: list[Calls]
+    ways: set[str]
+
+    def of(self, labels: Iterable[str]) -> list[str]:
+        """Those of these labels whose way took part."""
+        return [label for label in labels if label.partition(" ")[2] in self.ways]
+
+
+@pytest.fixture(scope="module")
+def found(request: pytest.FixtureRequest, calls: list[Calls]) -> Found:
+    """The ways that tests ask for, and a backend that names none, in two rounds."""
+    labels = selected(request, "way").union(ALWAYS)
+    ways = tuple(dict.fromkeys(label.partition(" ")[2] for label in ALL if label in labels))
+    del calls[:]
+    benchmark = run_bench([subject("Backend"), subject("Alone")], plan(SMALL, TRAINED, rounds=2, ways=ways))
+    return Found(benchmark, calls.copy(), set(ways))
 
 
 @pytest.mark.parametrize(
     ("place", "way", "status", "words"),
-    [
-        *((0, way, *expected) for way, expected in NOT_TIMED.items()),
-        *((1, way, *expected) for way, expected in NOT_TRAINED.items()),
-    ],
+    representative(
+        [
+            *((0, way, *expected) for way, expected in NOT_TIMED.items()),
+            *((1, way, *expected) for way, expected in NOT_TRAINED.items()),
+        ],
+        quick=lambda case: case[1] in {*ALWAYS, "Backend cannot"},
+    ),
 )
 def test_a_way_that_is_wrong_or_fails_has_no_speed(
-    found: tuple[Benchmark, list[Calls]], place: int, way: str, status: Status, words: str
+    found: Found, place: int, way: str, status: Status, words: str
 ) -> None:
-    timed = by_way(found[0].measured[place])[way]
+    timed = by_way(found.benchmark.measured[place])[way]
     assert timed.status is status
     assert words in timed.message
     assert (timed.seconds, timed.peak_memory) == ((), None)
 
 
-@pytest.mark.parametrize("way", ["Backend wrong", "Backend keeps its first answer", "Backend does not train"])
-def test_a_fast_wrong_answer_is_never_timed(found: tuple[Benchmark, list[Calls]], way: str) -> None:
-    assert (way, "begin") in {(call.label, call.method) for call in found[1]}
-    assert (way, "time") not in {(call.label, call.method) for call in found[1]}
+@pytest.mark.parametrize(
+    "way",
+    representative(["Backend wrong", "Backend keeps its first answer", "Backend does not train"], quick=ALWAYS),
+)
+def test_a_fast_wrong_answer_is_never_timed(found: Found, way: str) -> None:
+    assert (way, "begin") in {(call.label, call.method) for call in found.calls}
+    assert (way, "time") not in {(call.label, call.method) for call in found.calls}
 
 
 @pytest.mark.parametrize(("place", "way"), [*((0, way) for way in TIMED), *((1, way) for way in TRAINING_TIMED)])
-def test_the_others_are_timed_all_the_same(found: tuple[Benchmark, list[Calls]], place: int, way: str) -> None:
-    timed = by_way(found[0].measured[place])[way]
+def test_the_others_are_timed_all_the_same(found: Found, place: int, way: str) -> None:
+    timed = by_way(found.benchmark.measured[place])[way]
     assert (timed.status, timed.message, timed.version) == (Status.PASS, "", np.__version__)
     assert len(timed.seconds) == 2
     assert all(seconds > 0 for seconds in timed.seconds)
@@ -293,36 +319,43 @@ def test_the_others_are_timed_all_the_same(found: tuple[Benchmark, list[Calls]],
     assert timed.peak_memory > 2**20
 
 
-def test_a_run_says_where_and_how_it_was(found: tuple[Benchmark, list[Calls]]) -> None:
-    assert found[0].environment["load"] >= 0
-    assert found[0].environment["numpy"] == np.__version__
-    assert found[0].options == {"rounds": 2, "threads": 1, "seconds": 0.0, "settle": 0.0, "timeout": 600.0, "ways": ()}
-    assert found[0].limit is not None
-    assert found[0].exit_code == 1, "there are wrong answers"
+def test_a_run_says_where_and_how_it_was(found: Found) -> None:
+    made = found.benchmark
+    assert made.environment["load"] >= 0
+    assert made.environment["numpy"] == np.__version__
+    options = {"rounds": 2, "threads": 1, "seconds": 0.0, "settle": 0.0, "timeout": 600.0}
+    assert {name: value for name, value in made.options.items() if name != "ways"} == options
+    assert set(made.options["ways"]) == found.ways
+    assert made.limit is not None
+    assert made.exit_code == 1, "there are wrong answers"
 
 
-def test_nobody_else_is_there(found: tuple[Benchmark, list[Calls]]) -> None:
-    forward, training = map(by_way, found[0].measured)
-    assert list(forward) == ["Backend predict", "Backend right", *NOT_TIMED, "Alone predict"]
-    assert list(training) == ["Backend train", "Backend right", *NOT_TRAINED, "Alone train"]
+def test_nobody_else_is_there(found: Found) -> None:
+    forward, training = map(by_way, found.benchmark.measured)
+    assert list(forward) == found.of(["Backend predict", "Backend right", *NOT_TIMED, "Alone predict"])
+    assert list(training) == found.of(["Backend train", "Backend right", *NOT_TRAINED, "Alone train"])
 
 
-def test_ways_begin_one_by_one_and_then_take_turns(found: tuple[Benchmark, list[Calls]]) -> None:
-    there = [
-        "Backend predict",
-        "Backend right",
-        "Backend wrong when it counts",
-        "Backend dies in its turn",
-        "Alone predict",
-    ]
+def test_ways_begin_one_by_one_and_then_take_turns(found: Found) -> None:
+    calls = found.calls
+    there = found.of(
+        [
+            "Backend predict",
+            "Backend right",
+            "Backend wrong when it counts",
+            "Backend dies in its turn",
+            "Alone predict",
+        ]
+    )
     survivors = [way for way in there if way != "Backend dies in its turn"]
-    last = max(place for place, call in enumerate(found[1]) if call == ("Alone predict", "begin", call.values))
-    forward = found[1][: found[1].index(next(call for call in found[1] if call.label == "Alone train"))]
+    last = max(place for place, call in enumerate(calls) if call == ("Alone predict", "begin", call.values))
+    forward = calls[: calls.index(next(call for call in calls if call.label == "Alone train"))]
     turns = [call.label for call in forward if call.method in ("time", "multiply")]
-    assert not any(call.method in ("time", "multiply") for call in found[1][:last])
+    assert not any(call.method in ("time", "multiply") for call in calls[:last])
     assert turns == [*there, "processor", "processor", *survivors[::-1]]
 
 
+@pytest.mark.exhaustive
 def test_each_way_has_a_process_and_its_threads(calls: list[Calls], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     started: list[tuple[str, int, str]] = []
@@ -358,12 +391,12 @@ def test_a_large_batch_repeats_images_and_all_of_its_answers_are_judged() -> Non
 
 
 def test_a_backend_that_is_missing_is_skipped_unless_it_was_named(calls: list[Calls]) -> None:
-    missing = subject("NeedsMissingModule", required=False, module="misbehaving")
+    missing = subject("NeedsMissingModule", required=False, module="parity_tests.support.misbehaving")
     result = run_bench([missing, subject("Alone")], plan())
     assert [timed.status for timed in result.measured[0].timings] == [Status.SKIPPED, Status.PASS]
     assert "'no_such_framework', which is not installed" in result.measured[0].timings[0].message
     assert result.exit_code == 0
-    named = subject("NeedsMissingModule", module="misbehaving")
+    named = subject("NeedsMissingModule", module="parity_tests.support.misbehaving")
     result = run_bench([named, subject("Alone")], plan())
     assert [timed.status for timed in result.measured[0].timings] == [Status.ERROR, Status.PASS]
     assert result.exit_code == 2
@@ -389,6 +422,7 @@ def test_exit_codes(statuses: str, required: bool, code: int) -> None:
     assert Benchmark(GOOGLENET, measured, required=frozenset({"b"} if required else ())).exit_code == code
 
 
+@pytest.mark.exhaustive
 def test_a_backend_none_of_whose_ways_works_ends_with_2(calls: list[Calls]) -> None:
     result = run_bench([subject("Useless"), subject("Alone")], plan())
     assert [timed.status for timed in result.measured[0].timings] == [Status.ERROR, Status.PASS]
@@ -437,6 +471,7 @@ def test_an_engine_runs_what_a_backend_writes() -> None:
     assert result.exit_code == 0
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("engines")
 def test_a_backend_that_takes_no_part_may_write_for_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "registered_backends", lambda: {"writer": "parity_tests.bench.ways_backend:Writer"})
@@ -445,6 +480,7 @@ def test_a_backend_that_takes_no_part_may_write_for_an_engine(monkeypatch: pytes
     assert engine_timings(result.measured[0])[1] == (BASELINE, "1.2.3", Status.PASS, 1)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("engines")
 def test_without_anybody_who_writes_an_engine_is_skipped() -> None:
     result = run_bench([subject("Alone")], plan())
@@ -454,6 +490,7 @@ def test_without_anybody_who_writes_an_engine_is_skipped() -> None:
     assert result.exit_code == 0
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("engines")
 def test_engines_do_not_train() -> None:
     result = run_bench([subject("Writer")], plan(TRAINED))
@@ -637,6 +674,8 @@ def test_inference_and_training_in_one_run_and_some_ways_of_them(
     assert asked[0].ways == ("predict", "train")
 
 
+@pytest.mark.exhaustive
+@pytest.mark.usefixtures("calls")
 def test_only_the_ways_that_are_asked_for_are_measured() -> None:
     subjects = registry.choose(["a=parity_tests.bench.ways_backend:Backend", "b=parity_tests.bench.ways_backend:Alone"])
     plan = Plan((SMALL,), rounds=1, threads=1, seconds=0, settle=0, ways=("right",))
@@ -657,7 +696,13 @@ def test_a_wrong_ending_is_told_of_before_anything_is_measured(
 
 @pytest.mark.parametrize(
     ("sent", "code", "words"),
-    [(signal.SIGINT, 130, "Interrupted; every process that was started has been ended.\n"), (signal.SIGTERM, 143, "")],
+    representative(
+        [
+            (signal.SIGINT, 130, "Interrupted; every process that was started has been ended.\n"),
+            (signal.SIGTERM, 143, ""),
+        ],
+        quick=lambda case: case[0] == signal.SIGINT,
+    ),
 )
 def test_a_benchmark_that_is_told_to_stop_leaves_nothing_behind(
     tmp_path: Path, sent: signal.Signals, code: int, words: str
@@ -671,11 +716,13 @@ def test_a_benchmark_that_is_told_to_stop_leaves_nothing_behind(
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
-    while len(list(tmp_path.glob("netparity-*/*/*"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.1)  # until the ways have begun
+    limit = time.monotonic() + LIMIT
+    while len(list(tmp_path.glob("netparity-*/*/*"))) < 3:  # until the ways have begun
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < limit, f"no way has begun within the test's limit of {LIMIT:g} s"
+        time.sleep(0.1)
     process.send_signal(sent)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=LIMIT)
     assert (process.returncode, out, err) == (code, "", words)
     assert list(tmp_path.iterdir()) == []
 
@@ -683,8 +730,13 @@ def test_a_benchmark_that_is_told_to_stop_leaves_nothing_behind(
 # The frameworks: each way once, in this process
 
 
-@pytest.mark.parametrize("name", BACKENDS)
-@pytest.mark.parametrize("setting", [SMALL, TRAINED], ids=["inference", "training"])
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    representative(
+        itertools.product([SMALL, TRAINED], BACKENDS), quick=lambda case: case[1] == "torch" and not case[0].training
+    ),
+    ids=[f"{kind}-{name}" for kind, name in itertools.product(["inference", "training"], BACKENDS)],
+)
 def test_every_way_of_every_framework_gives_the_right_answer(
     name: str, setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,8 +25,9 @@ from netparity.network.settings import CaseSettings
 from netparity.runs import case
 from netparity.show.run import write_json, write_junit
 from netparity.verdict.report import Report
-from parity_tests.support.command import NUMPY, SMALL, Command
+from parity_tests.support.command import LIMIT, NUMPY, SMALL, Command, Result
 from parity_tests.support.misbehaving import LAST_WORDS
+from parity_tests.support.tiers import representative
 
 
 def misbehaving(*names: str) -> tuple[str, ...]:
@@ -81,8 +82,21 @@ def test_completion_knows_every_name_of_the_command(name: str) -> None:
 # The run
 
 
-def test_run_is_the_default_and_prints_what_a_person_wants_to_know(command: Command) -> None:
-    result = command(*SMALL, *NUMPY)
+@pytest.fixture(scope="module")
+def printed() -> Result:
+    """What a run without a command's name prints, layer by layer."""
+    done = subprocess.run(
+        [sys.executable, "-m", "netparity", *SMALL, *NUMPY, "--layers"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "140", "TERM": "dumb"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def test_run_is_the_default_and_prints_what_a_person_wants_to_know(printed: Result) -> None:
+    result = printed
     assert (result.code, result.err) == (0, "")
     assert "Fashion-MNIST test images: 2 × 1×17×23, 10 classes xavier_uniform weights, seed 0" in result.words
     row = next(line for line in result.out.splitlines() if line.strip().startswith(f"numpy {np.__version__}"))
@@ -90,18 +104,17 @@ def test_run_is_the_default_and_prints_what_a_person_wants_to_know(command: Comm
     assert "pass: numpy – the same GoogLeNet as the float64 reference." in result.words
 
 
-def test_layers_are_shown_one_by_one(command: Command) -> None:
-    result = command(*SMALL, *NUMPY, "--layers")
-    assert result.code == 0
-    rows = {words[0]: words[1:] for line in result.out.splitlines() if (words := line.split())}
+def test_layers_are_shown_one_by_one(printed: Result) -> None:
+    rows = {words[0]: words[1:] for line in printed.out.splitlines() if (words := line.split())}
     assert [name for name in GOOGLENET.names if name.rpartition("inception_")[2] not in rows] == []
     assert all(re.fullmatch(r"0\.\d{3}", cell) for cell in rows["b2.conv2"])
     assert len(rows["b2.conv2"]) == len(rows["fc"]) == 3, "forward, backward, accumulated"
     assert rows["b2.pool"][0] == "0", "a maximum rounds nothing"
     assert len(rows["3a"]) == 2, "a block has no backward pass of its own"
-    assert "fwd, bwd: the layer alone" in result.out
+    assert "fwd, bwd: the layer alone" in printed.out
 
 
+@pytest.mark.exhaustive
 def test_a_layer_that_is_beyond_its_bound_stands_out(command: Command) -> None:
     result = command(*SMALL, "--backend", "f=parity_tests.proof.faults:b1.conv: bias missing", "--layers")
     assert result.code == 1
@@ -110,16 +123,15 @@ def test_a_layer_that_is_beyond_its_bound_stands_out(command: Command) -> None:
     assert float(share[1]) > 1
 
 
-def test_what_is_shown_and_not_judged_stands_below(command: Command) -> None:
-    result = command(*SMALL, *NUMPY)
+def test_what_is_shown_and_not_judged_stands_below(printed: Result) -> None:
     assert re.search(
         r"Shown, not judged: gradients float32, end to end, off by \d\.\de-\d\d \(numpy, [\w.]+\) of the largest "
         r"entry; rounding may decide [\d,]+ signs of ReLUs and [\d,]+ maxima of pools among [\d,]+",
-        result.words,
+        printed.words,
     )
 
 
-@pytest.mark.parametrize("name", ["CannotTrain", "CannotCallSome"])
+@pytest.mark.parametrize("name", representative(["CannotTrain", "CannotCallSome"], quick=["CannotTrain"]))
 def test_strict_takes_no_skip_for_a_pass(command: Command, name: str) -> None:
     arguments = (*SMALL, *misbehaving(name), "--dtype", "float32")
     assert command(*arguments).code == 0
@@ -165,6 +177,7 @@ def test_a_difference_is_exit_code_1_and_names_its_place(command: Command) -> No
     assert "fail: 1 of 2 judged backends pass." in result.words
 
 
+@pytest.mark.exhaustive
 def test_a_backend_that_dies_is_exit_code_2_and_has_last_words(command: Command) -> None:
     result = command(*SMALL, *misbehaving("IsKilled"), *NUMPY, "--dtype", "float32")
     assert result.code == 2
@@ -173,6 +186,7 @@ def test_a_backend_that_dies_is_exit_code_2_and_has_last_words(command: Command)
     assert "error: 1 of 2 judged backends pass." in result.words
 
 
+@pytest.mark.exhaustive
 def test_a_missing_framework_that_was_named_is_exit_code_2(command: Command) -> None:
     result = command(*SMALL, *misbehaving("NeedsMissingModule"), *NUMPY, "--dtype", "float32")
     assert result.code == 2
@@ -220,6 +234,7 @@ def test_weights_and_images_of_ones_own(command: Command, tmp_path: Path) -> Non
     assert ": 2 × 3×5×11, 6 classes" in result.words
 
 
+@pytest.mark.exhaustive
 def test_a_folder_of_pictures(command: Command, tmp_path: Path) -> None:
     for number in range(3):
         pixels = np.random.default_rng(number).integers(0, 256, (40, 30, 3), np.uint8)
@@ -414,12 +429,18 @@ BAD: dict[str, tuple[Callable[[Path], tuple[object, ...]], str]] = {
 }
 
 
+ONE_OF_EACH_KIND = (
+    *("unknown backend", "width below 0", "float16", "no weights", "truncated weights", "channels of weights"),
+    *("no images", "rank", "NaN", "size of images"),
+)
+
+
 def steep_weights(path: Path) -> Path:
     save_weights(path, {name: weight * 1000 for name, weight in init_weights(0).items()})
     return path
 
 
-@pytest.mark.parametrize("fault", BAD)
+@pytest.mark.parametrize("fault", representative(BAD, quick=ONE_OF_EACH_KIND))
 def test_bad_input_is_exit_code_2_and_one_sentence(command: Command, tmp_path: Path, fault: str) -> None:
     arguments, sentence = BAD[fault]
     result = command(*NUMPY, *arguments(tmp_path))
@@ -485,7 +506,7 @@ def test_a_machine_that_is_too_small_is_no_failed_check(
 # Signals
 
 
-@pytest.mark.parametrize(("sent", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.parametrize(("sent", "code"), representative([("SIGINT", 130), ("SIGTERM", 143)], quick=[("SIGINT", 130)]))
 def test_a_signal_that_comes_within_a_finalizer_is_not_lost(sent: str, code: int) -> None:
     """Python prints and ignores what is raised there, the handler's exception among it."""
     script = f"""if True:
@@ -500,20 +521,26 @@ def test_a_signal_that_comes_within_a_finalizer_is_not_lost(sent: str, code: int
         def app(prog_name):
             Dying()
             try:
-                time.sleep(50)
+                time.sleep({2 * LIMIT})
             except KeyboardInterrupt:
                 sys.exit(130)
 
         cli.app = app
         cli.main()
         """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=LIMIT, check=False)
     assert (done.returncode, done.stderr) == (code, "")
 
 
 @pytest.mark.parametrize(
     ("sent", "code", "words"),
-    [(signal.SIGINT, 130, "Interrupted; every process that was started has been ended.\n"), (signal.SIGTERM, 143, "")],
+    representative(
+        [
+            (signal.SIGINT, 130, "Interrupted; every process that was started has been ended.\n"),
+            (signal.SIGTERM, 143, ""),
+        ],
+        quick=lambda case: case[0] is signal.SIGTERM,
+    ),
 )
 def test_a_run_that_is_told_to_stop_leaves_nothing_behind(
     tmp_path: Path, sent: signal.Signals, code: int, words: str
@@ -526,12 +553,12 @@ def test_a_run_that_is_told_to_stop_leaves_nothing_behind(
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 600
+    deadline = time.monotonic() + LIMIT
     while len(list(tmp_path.glob("netparity-*/*/*"))) < 3:  # until the backends have begun to answer
-        assert time.monotonic() < deadline, "a limit, so that the test ends"
+        assert time.monotonic() < deadline, f"the limit of {LIMIT:.0f} s was reached"
         time.sleep(0.1)
     process.send_signal(sent)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=LIMIT)
     assert (process.returncode, out, err) == (code, "", words)
     assert list(tmp_path.iterdir()) == []
 

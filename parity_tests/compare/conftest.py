@@ -11,9 +11,10 @@ import pytest
 
 from netparity.files.trace import Trace, open_trace
 from parity_tests.compare.traces import CASE, NUMPY
+from parity_tests.support.command import LIMIT
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The trace of the NumPy backend in one precision, recorded once by the command; not to be changed."""
     folder = tmp_path_factory.mktemp("traces")
@@ -22,7 +23,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         path = folder / f"{dtype}.safetensors"
         if not path.exists():
             arguments = ["record", NUMPY, "-o", path, *CASE, "--dtype", dtype]
-            subprocess.run([sys.executable, "-m", "netparity", *map(str, arguments)], check=True, timeout=300)
+            subprocess.run([sys.executable, "-m", "netparity", *map(str, arguments)], check=True, timeout=LIMIT)
         return path
 
     return get

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 
 from googlenet_np import forward, gradients, init_weights, sample_images
 from netparity.compare.comparison import compare_traces
-from netparity.files.golden import ENTRIES, SUMMARIES, places
+from netparity.files.golden import ENTRIES, SUMMARIES, kept_shape, places
 from netparity.files.hashing import array_sha256, weights_sha256
 from netparity.files.trace import ACTIVATIONS, GRADIENTS, Trace, open_trace, write_trace
 from netparity.network.errors import FileError
@@ -27,10 +28,14 @@ from netparity.testing.plugin import Parity
 from parity_tests.compare.traces import CASE, NUMPY, WRONG, with_change
 from parity_tests.support.backends import BACKENDS, require
 from parity_tests.support.command import Command, sentence
+from parity_tests.support.tiers import representative
 
 Array = npt.NDArray[Any]
 
 DTYPES = ("float32", "float64")
+DIAGONAL = [("torch", "float32"), ("tf", "float64"), ("mx", "float32")]
+"""Each backend and each dtype, for the quick tests."""
+
 FOLDER = Path(__file__).with_name("golden")
 LAYER = f"{ACTIVATIONS}b3.inception_3a.p2_2"
 """A tensor that a golden has a sample of."""
@@ -39,8 +44,7 @@ LAYER = f"{ACTIVATIONS}b3.inception_3a.p2_2"
 # The project's own
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("backend", "dtype"), representative(product(BACKENDS, DTYPES), quick=DIAGONAL))
 def test_kept_numbers(parity: Parity, backend: str, dtype: str) -> None:
     """A number that a new version of a library moved beyond rounding fails here, by name."""
     require(backend)
@@ -48,6 +52,7 @@ def test_kept_numbers(parity: Parity, backend: str, dtype: str) -> None:
     parity(backend, golden=f"golden/{backend}-{dtype}.safetensors", batch_size=2, image_size=(33, 40), dtype=dtype)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("backend", "fault", "layer", "cause"),
     [
@@ -57,6 +62,7 @@ def test_kept_numbers(parity: Parity, backend: str, dtype: str) -> None:
     ],
 )
 def test_a_fault_in_a_framework_is_found_and_named(backend: str, fault: str, layer: str, cause: str) -> None:
+    """The quick tests see the same in ``testing/test_assertions``, where NumPy stands for the frameworks."""
     require(backend)
     with pytest.raises(AssertionError) as error:
         assert_parity(f"parity_tests.proof.faulty_{backend}:{fault}", golden=FOLDER / f"{backend}-float32.safetensors")
@@ -73,8 +79,7 @@ def test_they_are_small_and_all_there() -> None:
     assert sum(sizes.values()) < 2**20
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("backend", "dtype"), representative(product(BACKENDS, DTYPES), quick=DIAGONAL))
 def test_they_are_right(backend: str, dtype: str) -> None:
     """Held to the reference in the same precision; a golden of wrong numbers would keep them wrong."""
     golden = open_trace(FOLDER / f"{backend}-{dtype}.safetensors")
@@ -363,3 +368,8 @@ def test_a_damaged_golden(damage: str, kept: Path, command: Command, tmp_path: P
         open_trace(path)
     assert words in str(error.value)
     assert words in sentence(command("compare", path, kept))
+
+
+def test_what_is_kept_whole_however_large() -> None:
+    assert kept_shape("logits", (100, 10)) == (100, 10)
+    assert kept_shape(LAYER, (100, 10)) == (ENTRIES,)

@@ -5,6 +5,7 @@ A stand-in for uv makes the environments: their interpreter is this one, and "in
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -22,7 +23,8 @@ from netparity.compare.installed import InstallationError, prepare
 from netparity.compare.matrix import parse_entry, read_entries
 from netparity.files.trace import open_trace
 from netparity.network.errors import FileError, NetparityError, OptionError
-from parity_tests.support.command import Command
+from parity_tests.support.command import LIMIT, Command
+from parity_tests.support.tiers import representative
 from parity_tests.support.uv import Uv
 
 # Environments
@@ -42,7 +44,10 @@ def test_an_environment_is_made_once(uv: Uv, tmp_path: Path) -> None:
     assert "numpy" in first.packages
 
 
-@pytest.mark.parametrize("other", [["torch==2", "numpy"], ["numpy", "torch==1"], ["torch==1"]])
+@pytest.mark.parametrize(
+    "other",
+    representative([["torch==2", "numpy"], ["numpy", "torch==1"], ["torch==1"]], quick=[["torch==2", "numpy"]]),
+)
 def test_other_content_is_another_environment(uv: Uv, tmp_path: Path, other: list[str]) -> None:
     first = prepare(["torch==1", "numpy"], tmp_path, tell=silent)
     assert prepare(other, tmp_path, tell=silent).python != first.python
@@ -61,7 +66,10 @@ def test_a_folder_of_source_counts_by_its_content(uv: Uv, tmp_path: Path) -> Non
     assert uv.installed == ["./source", "./source"]
 
 
-@pytest.mark.parametrize("damage", ["no stamp", "no JSON", "another package", "no interpreter"])
+@pytest.mark.parametrize(
+    "damage",
+    representative(["no stamp", "no JSON", "another package", "no interpreter"], quick=["no stamp", "another package"]),
+)
 def test_what_is_not_as_its_stamp_says_is_made_anew(uv: Uv, tmp_path: Path, damage: str) -> None:
     """Half made, or changed by somebody."""
     environment = prepare(["torch"], tmp_path, tell=silent)
@@ -89,16 +97,32 @@ def test_an_installation_that_fails_has_last_words_and_leaves_nothing_that_count
 
 
 def test_an_interrupted_installation_is_ended_and_made_anew(uv: Uv, tmp_path: Path) -> None:
+    slept = tmp_path / "slept"
+    program = tmp_path / "programs" / "uv"
+    slow = "time.sleep(600)"
+    assert slow in program.read_text()
+    program.write_text(program.read_text().replace(slow, f"{slow}; Path({str(slept)!r}).touch()"))
+
     def interrupt(_: str) -> None:
         raise KeyboardInterrupt
 
-    started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         prepare(["torch==slow"], tmp_path, tell=interrupt)
-    assert time.monotonic() - started < 300, "the installer would have slept for 600 s"
+    assert not slept.exists(), "the installer came to its end instead of being ended"
+    assert not at_work(program)
     with pytest.raises(KeyboardInterrupt):
         prepare(["torch==slow"], tmp_path, tell=interrupt)
     assert len(uv.installed) == 2
+
+
+def at_work(program: Path) -> list[str]:
+    """The processes that run a program, by Linux' numbers for them; one that has ended has no command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # ended since it was listed
+            if os.fsencode(program) in path.read_bytes().split(b"\0"):
+                found.append(path.parent.name)
+    return found
 
 
 def test_another_interpreter_makes_another_environment(uv: Uv, tmp_path: Path) -> None:
@@ -118,6 +142,7 @@ def test_no_interpreter_to_make_it_with(uv: Uv, tmp_path: Path) -> None:
     assert not uv.installed
 
 
+@pytest.mark.exhaustive
 def test_venv_and_pip_without_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For real, from a wheel on this disk."""
     monkeypatch.setattr("shutil.which", lambda *_: None)
@@ -237,6 +262,7 @@ entries = [
 """
 
 
+@pytest.mark.exhaustive
 def test_each_row_is_judged_and_the_bad_ones_cost_nobody_else(
     run_matrix: Callable[..., tuple[int, str, dict[str, Any]]], tmp_path: Path
 ) -> None:
@@ -276,6 +302,22 @@ def test_rows_that_differ_within_rounding_pass(run_matrix: Callable[..., tuple[i
     assert "pass: 2 of 2 environments compute" in words
 
 
+def test_a_row_that_fails_and_one_that_cannot_be_made(
+    run_matrix: Callable[..., tuple[int, str, dict[str, Any]]],
+) -> None:
+    content = """
+    entries = [
+        { name = "late", requirements = ["numpy==99"], backend = "parity_tests.support.numpy_backend:Backend" },
+        { name = "bad", requirements = ["numpy==3"], backend = "parity_tests.support.misbehaving:GivesNaN" },
+    ]
+    """
+    code, words, document = run_matrix(content)
+    assert code == 2
+    assert {row["name"]: row["status"] for row in document["rows"]} == {"late": "error", "bad": "fail"}
+    assert "b3.inception_3b.p3_2 holds nan" in words
+    assert "error: 0 of 2 environments compute" in words
+
+
 def test_where_nothing_ran_there_is_a_column_for_each_stage(
     run_matrix: Callable[..., tuple[int, str, dict[str, Any]]],
 ) -> None:
@@ -308,11 +350,13 @@ def test_ctrl_c_leaves_nothing_at_work(uv: Uv, tmp_path: Path) -> None:
     )
     assert process.stderr is not None
     assert process.stderr.readline() == "torch==slow: looking for its environment\n"
+    end = time.monotonic() + LIMIT
     while not uv.installed:
         assert process.poll() is None
+        assert time.monotonic() < end, f"no installation has begun within the limit of {LIMIT:.0f} s"
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 130
     assert err.splitlines()[-1] == "Interrupted; finished environments are kept, and nothing else goes on."
     assert not list((tmp_path / "cache").glob("*/netparity.json"))

@@ -22,7 +22,8 @@ from netparity.files.trace import ACTIVATIONS, GRADIENTS, Trace, open_trace, wri
 from netparity.network.errors import FileError, OptionError
 from parity_tests.compare.traces import CASE, NUMPY, WRONG, with_change
 from parity_tests.support import numpy_backend
-from parity_tests.support.command import Command, sentence
+from parity_tests.support.command import LIMIT, Command, sentence
+from parity_tests.support.tiers import representative
 
 Array = npt.NDArray[Any]
 
@@ -70,7 +71,7 @@ def test_numpy_alone_reads_it(recorded: Callable[[str], Path]) -> None:
         "print({name.partition('.')[0] for name in sys.modules} & {'safetensors', 'rich', 'typer', 'PIL', 'scipy'})"
     )
     ran = [sys.executable, "-c", program, str(recorded("float32"))]
-    assert subprocess.check_output(ran, text=True, timeout=120) == "set()\n"
+    assert subprocess.check_output(ran, text=True, timeout=LIMIT) == "set()\n"
 
 
 def test_safetensors_reads_it_too(recorded: Callable[[str], Path], single: Trace) -> None:
@@ -106,6 +107,7 @@ def test_layers_are_those_of_the_network_that_the_header_names(
 # Two traces
 
 
+@pytest.mark.exhaustive  # as the golden's commands are, in test_golden
 def test_the_same_backend_twice_is_the_same_bit_for_bit(command: Command, recorded: Callable[[str], Path]) -> None:
     result = command("compare", recorded("float32"), NUMPY, "--require", "bitwise")
     assert result.out.splitlines()[-1] == "pass: every bit is the same."
@@ -334,15 +336,30 @@ def test_a_file_that_is_there_stays(command: Command, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("backend", "words"),
-    [
-        ("parity_tests.support.misbehaving:RaisesWhenMade", "no device was found"),
-        ("parity_tests.support.misbehaving:IsKilled", "was killed by SIGKILL"),
-        ("parity_tests.support.misbehaving:NeedsMissingModule", "no_such_framework"),
-        ("parity_tests.support.misbehaving:GivesWrongShape", "There is nothing to record"),
-        ("parity_tests.support.misbehaving:GivesTooFew", "There is nothing to record"),
-        ("none", "There is no backend 'none'"),
-    ],
+    representative(
+        [
+            ("parity_tests.support.misbehaving:RaisesWhenMade", "no device was found"),
+            ("parity_tests.support.misbehaving:IsKilled", "was killed by SIGKILL"),
+            ("parity_tests.support.misbehaving:NeedsMissingModule", "no_such_framework"),
+            ("parity_tests.support.misbehaving:GivesWrongShape", "There is nothing to record"),
+            ("parity_tests.support.misbehaving:GivesTooFew", "There is nothing to record"),
+            ("none", "There is no backend 'none'"),
+        ],
+        quick=lambda case: case[0].endswith(("IsKilled", "GivesWrongShape", "none")),
+    ),
 )
 def test_a_backend_that_gives_no_trace(command: Command, tmp_path: Path, backend: str, words: str) -> None:
     assert words in sentence(command("record", backend, "-o", tmp_path / "trace.safetensors", *CASE))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_beyond_the_first_chunk_is_compared(single: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrays are read in parts; here each is small enough that the last entry is in a later one."""
+    monkeypatch.setattr("netparity.compare.comparison.CHUNK", 7)
+
+    def spoil(array: Array) -> None:
+        array.flat[-1] = 100
+
+    found = compare_traces(single, with_change(single, "logits", spoil)).first_beyond
+    assert found is not None
+    assert (found.name, found.index) == ("logits", (2, 9))

@@ -26,7 +26,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory, weights: Weights) -> Iterat
     def get(ending: str) -> Path:
         path = folder / f"net{ending}"
         if not path.exists():
-            write(path, weights, ENDINGS[ending])
+            write(path, weights, ENDINGS[".pt" if ending == ".pth" else ending])
         return path
 
     yield get

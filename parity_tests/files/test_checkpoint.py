@@ -22,6 +22,7 @@ from netparity.files.checkpoint import Checkpoint, Progress
 from netparity.files.tensors import FORMAT_VERSION, save_tensors
 from netparity.network.contract import OptimizerState
 from parity_tests.support.files import under_the_old_name
+from parity_tests.support.tiers import representative
 
 Array = npt.NDArray[Any]
 Header = dict[str, Any]
@@ -271,35 +272,53 @@ JSON = st.recursive(
 class TestMutilated:
     """The only outcomes are FileError and WeightsError, which name the file; or a checkpoint that is whole."""
 
-    @settings(REPEATABLE, max_examples=1000)
-    @given(mutations=MUTATIONS)
-    def test_bytes(self, small: bytes, mutilated: Path, mutations: Any) -> None:
-        mutilated.write_bytes(mutilate(small, mutations))
-        with pytest.raises((FileError, WeightsError)) as error:
-            checkpoint.load(GOOGLENET, mutilated)
-        assert repr(str(mutilated)) in str(error.value)
+    @pytest.mark.parametrize("examples", representative([100, 1000], quick=[100]))
+    def test_bytes(self, examples: int, small: bytes, mutilated: Path) -> None:
+        @settings(REPEATABLE, max_examples=examples)
+        @given(mutations=MUTATIONS)
+        def is_refused(mutations: Any) -> None:
+            mutilated.write_bytes(mutilate(small, mutations))
+            with pytest.raises((FileError, WeightsError)) as error:
+                checkpoint.load(GOOGLENET, mutilated)
+            assert repr(str(mutilated)) in str(error.value)
 
-    @settings(REPEATABLE, max_examples=40)
-    @given(mutations=MUTATIONS)
-    def test_bytes_of_a_whole_file(self, content: bytes, mutilated: Path, mutations: Any) -> None:
-        mutilated.write_bytes(mutilate(content, mutations))
-        self.load(mutilated)
+        is_refused()
 
-    @settings(REPEATABLE, max_examples=60)
-    @given(key=st.sampled_from(["optimizer_scale", "progress", "settings", "history"]), value=JSON)
-    def test_header(self, whole: Checkpoint, mutilated: Path, key: str, value: Any) -> None:
+    @pytest.mark.parametrize("examples", representative([8, 40], quick=[8]))
+    def test_bytes_of_a_whole_file(self, examples: int, content: bytes, mutilated: Path) -> None:
+        @settings(REPEATABLE, max_examples=examples)
+        @given(mutations=MUTATIONS)
+        def is_whole_or_refused(mutations: Any) -> None:
+            mutilated.write_bytes(mutilate(content, mutations))
+            self.load(mutilated)
+
+        is_whole_or_refused()
+
+    @pytest.mark.parametrize("examples", representative([10, 60], quick=[10]))
+    def test_header(self, examples: int, whole: Checkpoint, mutilated: Path) -> None:
         tensors = {f"weights/{name}": array for name, array in whole.weights.items()}
-        header = changed(whole, lambda header: header.update({key: value}))
-        save_tensors(mutilated, "checkpoint", tensors, header, allow_nan=True)
-        self.load(mutilated)
 
-    @settings(REPEATABLE, max_examples=60)
-    @given(key=st.sampled_from(["epoch", "step", "loss", "correct", "seconds"]), value=JSON)
-    def test_progress(self, whole: Checkpoint, mutilated: Path, key: str, value: Any) -> None:
+        @settings(REPEATABLE, max_examples=examples)
+        @given(key=st.sampled_from(["optimizer_scale", "progress", "settings", "history"]), value=JSON)
+        def is_whole_or_refused(key: str, value: Any) -> None:
+            header = changed(whole, lambda header: header.update({key: value}))
+            save_tensors(mutilated, "checkpoint", tensors, header, allow_nan=True)
+            self.load(mutilated)
+
+        is_whole_or_refused()
+
+    @pytest.mark.parametrize("examples", representative([10, 60], quick=[10]))
+    def test_progress(self, examples: int, whole: Checkpoint, mutilated: Path) -> None:
         tensors = {f"weights/{name}": array for name, array in whole.weights.items()}
-        header = changed(whole, lambda header: header["progress"].update({key: value}))
-        save_tensors(mutilated, "checkpoint", tensors, header, allow_nan=True)
-        self.load(mutilated)
+
+        @settings(REPEATABLE, max_examples=examples)
+        @given(key=st.sampled_from(["epoch", "step", "loss", "correct", "seconds"]), value=JSON)
+        def is_whole_or_refused(key: str, value: Any) -> None:
+            header = changed(whole, lambda header: header["progress"].update({key: value}))
+            save_tensors(mutilated, "checkpoint", tensors, header, allow_nan=True)
+            self.load(mutilated)
+
+        is_whole_or_refused()
 
     @staticmethod
     def load(path: Path) -> None:

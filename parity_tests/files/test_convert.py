@@ -26,6 +26,7 @@ from parity_tests.support.backends import FRAMEWORKS, require
 from parity_tests.support.command import Command, sentence
 from parity_tests.support.files import assert_same_bits, files_of_at_most
 from parity_tests.support.interpreter import in_fresh_interpreter
+from parity_tests.support.tiers import representative
 
 Array = npt.NDArray[Any]
 Weights = dict[str, Array]
@@ -42,10 +43,14 @@ def _no_large_files_stay(tmp_path: Path) -> Iterator[None]:
 # Every format into every format
 
 
-PAIRS = [pytest.param(source, target, id=f"{source} to {target}") for source, target in product(ENDINGS, ENDINGS)]
+PAIRS = list(product(ENDINGS, ENDINGS))
+ROUND = list(pairwise([*ENDINGS, next(iter(ENDINGS))]))
+"""A way round all formats: each is read once and written once."""
 
 
-@pytest.mark.parametrize(("source", "target"), PAIRS)
+@pytest.mark.parametrize(
+    ("source", "target"), representative(PAIRS, quick=ROUND), ids=[f"{source} to {target}" for source, target in PAIRS]
+)
 def test_every_format_into_every_format(
     source: str, target: str, stored: Stored, weights: Weights, command: Command, tmp_path: Path
 ) -> None:
@@ -60,7 +65,8 @@ def test_every_format_into_every_format(
 
 
 @pytest.mark.parametrize(
-    ("dtype", "in_channels", "num_classes"), [("float32", 1, 1), ("float64", 3, 7), ("float32", 4, 1000)]
+    ("dtype", "in_channels", "num_classes"),
+    representative([("float32", 1, 1), ("float64", 3, 7), ("float32", 4, 1000)], quick=[("float64", 3, 7)]),
 )
 def test_through_all_of_them_and_back(
     dtype: str, in_channels: int, num_classes: int, command: Command, tmp_path: Path
@@ -118,7 +124,7 @@ def test_two_dtypes_stay_two(command: Command, tmp_path: Path) -> None:
 # Other trees, and other kinds of file
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", representative(["float32", "float64"], quick=["float32"]))
 @pytest.mark.parametrize("tree", ["document", "note"])
 def test_the_source_documents_torch(tree: str, dtype: str, command: Command, tmp_path: Path) -> None:
     require("torch")
@@ -135,8 +141,10 @@ def test_the_source_documents_torch(tree: str, dtype: str, command: Command, tmp
 SOURCES = {"document": "source document", "note": "study note"}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_source_documents_tensorflow(dtype: str, command: Command, tmp_path: Path) -> None:
+    """The quick tests read such a file in ``test_framework_files``, and convert the file of Keras 2 below."""
     require("tf")
     from parity_tests.source_document import tf_model as source_tf
 
@@ -153,7 +161,7 @@ def test_keras_2s_h5(command: Command, tmp_path: Path) -> None:
     assert_converts(tmp_path / "net.h5", weights, command, "as Keras 2 numbers them in .h5")
 
 
-@pytest.mark.parametrize("np_semantics", [True, False])
+@pytest.mark.parametrize("np_semantics", representative([True, False], quick=[True]))
 def test_the_source_documents_mxnet(np_semantics: bool, command: Command, tmp_path: Path) -> None:
     require("mx")
     from parity_tests.source_document import mx_model as source_mx
@@ -193,7 +201,10 @@ def assert_converts(path: Path, weights: Weights, command: Command, words: str) 
 
 @pytest.mark.parametrize(
     ("source", "target"),
-    [(".safetensors", ".safetensors"), (".safetensors", ".pt"), (".params", ".safetensors"), (".pt", ".keras")],
+    representative(
+        [(".safetensors", ".safetensors"), (".safetensors", ".pt"), (".params", ".safetensors"), (".pt", ".keras")],
+        quick=[(".safetensors", ".pt")],
+    ),
     ids=str,
 )
 def test_only_the_frameworks_of_the_two_are_imported(source: str, target: str, stored: Stored, tmp_path: Path) -> None:
@@ -231,7 +242,11 @@ def test_a_framework_that_is_broken(monkeypatch: pytest.MonkeyPatch, command: Co
 # What is refused
 
 
-@pytest.mark.parametrize("fault", BAD)
+CUT_SHORT = {"cut short .pt", "cut short .weights.h5", "cut short .params"}
+"""Two others stand for them in the quick tests, and ``test_framework_files`` cuts every format."""
+
+
+@pytest.mark.parametrize("fault", representative(BAD, quick=lambda fault: fault not in CUT_SHORT))
 def test_bad_input_is_one_sentence_and_nothing_is_lost(fault: str, command: Command, tmp_path: Path) -> None:
     make_source, target, words = BAD[fault]
     source = make_source(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,8 +22,10 @@ from netparity.files.stored_tensors import canonical_weights, renamed
 from netparity.network import layout
 from netparity.network.errors import FileError, WeightsError
 from netparity.network.module_tree import ModuleTree
+from parity_tests.files.formats import Stored
 from parity_tests.support.backends import package
 from parity_tests.support.files import Runs, assert_same_bits, files_of_at_most
+from parity_tests.support.tiers import representative
 
 Array = npt.NDArray[Any]
 Weights = dict[str, Array]
@@ -49,7 +52,7 @@ def weights() -> Weights:
     return make_weights()
 
 
-@pytest.fixture(scope="module", params=["float32", "float64"])
+@pytest.fixture(scope="module", params=representative(["float32", "float64"], quick=["float64"]))
 def any_weights(request: pytest.FixtureRequest) -> Weights:
     return make_weights(request.param)
 
@@ -75,6 +78,7 @@ def test_round_trip(file_format: tuple[ModuleType, str], any_weights: Weights, t
     assert [path.name for path in tmp_path.iterdir()] == [f"net{suffix}"]
 
 
+@pytest.mark.exhaustive
 def test_goes_through_the_canonical_file(
     file_format: tuple[ModuleType, str], any_weights: Weights, tmp_path: Path
 ) -> None:
@@ -99,8 +103,10 @@ def test_torch_reads_what_is_saved_and_writes_what_is_read(any_weights: Weights,
     assert_same_bits(googlenet_torch.load_checkpoint(tmp_path / "own.pth"), any_weights)
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
-@pytest.mark.parametrize("padding", ["symmetric", "same"])
+@pytest.mark.parametrize(
+    ("suffix", "padding"),
+    representative(product([".keras", ".weights.h5"], ["symmetric", "same"]), quick=[(".keras", "same")]),
+)
 def test_keras_reads_what_is_saved_and_writes_what_is_read(
     suffix: str, padding: str, weights: Weights, tmp_path: Path
 ) -> None:
@@ -263,27 +269,29 @@ def test_no_pickle_is_run(writer: str, tmp_path: Path) -> None:
     assert not made.exists()
 
 
-@pytest.mark.parametrize("size", [0, 1, 7, 100, 5_000, 1_000_000, -100_000, -1])
-def test_a_file_cut_short(size: int, file_format: tuple[ModuleType, str], weights: Weights, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "size", representative([0, 1, 7, 100, 5_000, 1_000_000, -100_000, -1], quick=[7, 1_000_000, -1])
+)
+def test_a_file_cut_short(size: int, file_format: tuple[ModuleType, str], stored: Stored, tmp_path: Path) -> None:
     framework, suffix = file_format
     path = tmp_path / f"net{suffix}"
-    framework.save_checkpoint(path, weights)
-    path.write_bytes(path.read_bytes()[:size])
+    path.write_bytes(stored(suffix).read_bytes()[:size])
     with pytest.raises(FileError, match=r"net.* is no") as caught:
         framework.load_checkpoint(path)
     assert str(caught.value).count("\n") == 0
 
 
-@pytest.mark.parametrize("start", [512, 1024])
-def test_a_keras_archive_cut_short_where_hdf5_finds_its_beginning(start: int, weights: Weights, tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", representative([512, 1024], quick=[512]))
+def test_a_keras_archive_cut_short_where_hdf5_finds_its_beginning(
+    start: int, stored: Stored, weights: Weights, tmp_path: Path
+) -> None:
     """HDF5 looks for its signature at 0, 512, 1024 …, and in an archive the weights may happen to begin there."""
     googlenet_tf = package("tf")
-    googlenet_tf.save_checkpoint(tmp_path / "net.weights.h5", weights)
     path = tmp_path / "net.keras"
     heads = 30 + len("config.json") + 30 + len("model.weights.h5")
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", " " * (start - heads))
-        archive.write(tmp_path / "net.weights.h5", "model.weights.h5")
+        archive.write(stored(".weights.h5"), "model.weights.h5")
     content = path.read_bytes()
     assert content.index(b"\x89HDF") == start
     assert_same_bits(googlenet_tf.load_checkpoint(path), weights)
@@ -303,12 +311,19 @@ def test_a_foreign_file(content: bytes, file_format: tuple[ModuleType, str], tmp
 OTHERS = [(own, other) for own in FORMATS for other in FORMATS if own[0] != other[0]]
 
 
-@pytest.mark.parametrize(("own", "other"), OTHERS, ids="".join)
+NATIVE = (".pt", ".keras", ".params")
+"""One ending of each framework."""
+
+
+@pytest.mark.parametrize(
+    ("own", "other"),
+    representative(OTHERS, quick=lambda pair: all(suffix in NATIVE for _, suffix in pair)),
+    ids="".join,
+)
 def test_a_file_of_another_framework(
-    own: tuple[str, str], other: tuple[str, str], weights: Weights, tmp_path: Path
+    own: tuple[str, str], other: tuple[str, str], stored: Stored, tmp_path: Path
 ) -> None:
-    package(other[0]).save_checkpoint(tmp_path / f"other{other[1]}", weights)
-    (tmp_path / f"other{other[1]}").rename(tmp_path / f"net{own[1]}")
+    (tmp_path / f"net{own[1]}").symlink_to(stored(other[1]))
     with pytest.raises((FileError, WeightsError), match="net"):
         package(own[0]).load_checkpoint(tmp_path / f"net{own[1]}")
 
@@ -464,12 +479,12 @@ def test_two_tensors_for_one_name_are_refused(weights: Weights, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("change", ["missing", "extra", "shape"])
-def test_a_keras_file_with_one_thing_wrong(change: str, weights: Weights, tmp_path: Path) -> None:
+def test_a_keras_file_with_one_thing_wrong(change: str, stored: Stored, tmp_path: Path) -> None:
     googlenet_tf = package("tf")
     import h5py
 
     path = tmp_path / "net.weights.h5"
-    googlenet_tf.save_checkpoint(path, weights)
+    path.write_bytes(stored(".weights.h5").read_bytes())
     with h5py.File(path, "a") as file:
         if change != "extra":
             del file["fc/vars/1"]

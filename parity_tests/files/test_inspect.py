@@ -31,6 +31,7 @@ from parity_tests.support.backends import require
 from parity_tests.support.command import Command, sentence
 from parity_tests.support.files import under_the_old_name
 from parity_tests.support.interpreter import in_fresh_interpreter
+from parity_tests.support.tiers import representative
 
 SETTINGS = CaseSettings(0, "xavier_uniform", "samples", (2, 1, 9, 7), 10, ("float32",)).to_json()
 
@@ -430,7 +431,22 @@ READABLE = {
 UNREADABLE = [fault for fault, (_, target, _) in BAD.items() if target == "out.safetensors" and fault not in READABLE]
 
 
-@pytest.mark.parametrize("fault", UNREADABLE)
+OF_EACH_KIND = (
+    "no such file",
+    "a folder",
+    "a pipe",
+    "empty",
+    "text",
+    "a picture",
+    "cut short safetensors",
+    "cut short .keras",
+    "a pickle",
+    "a newer version",
+)
+"""``convert`` refuses all of them in its quick tests, in the same words."""
+
+
+@pytest.mark.parametrize("fault", representative(UNREADABLE, quick=OF_EACH_KIND))
 def test_what_cannot_be_read_is_one_sentence(fault: str, command: Command, tmp_path: Path) -> None:
     make_source, _, words = BAD[fault]
     source = make_source(tmp_path)
@@ -473,26 +489,36 @@ def test_ctrl_c(stored: Stored, monkeypatch: pytest.MonkeyPatch, command: Comman
     assert (result.code, result.out, result.err) == (130, "", "Interrupted.\n")
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=300, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
+@pytest.mark.parametrize("examples", representative([50, 300], quick=[50]))
 def test_whatever_is_done_to_a_file_it_is_judged_or_refused(
-    data: st.DataObject, small: Mapping[str, bytes], tmp_path: Path
+    examples: int, small: Mapping[str, bytes], tmp_path: Path
 ) -> None:
-    content = bytearray(small[data.draw(st.sampled_from(sorted(small)))])
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, min(len(content), 20_000) - 1))
-        content[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
-    tmp_path.mkdir(exist_ok=True)
     path = tmp_path / "net.safetensors"
-    path.write_bytes(content)
-    try:
-        found = inspect_file(path)
-    except NetparityError as error:
-        assert str(error).isprintable()
-        assert str(error).endswith(".")
-    else:
-        assert isinstance(found, Inspection)
-        assert all(problem.isprintable() for problem in found.problems)
+
+    @settings(
+        deadline=None,
+        derandomize=True,
+        database=None,
+        max_examples=examples,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(data=st.data())
+    def is_judged_or_refused(data: st.DataObject) -> None:
+        content = bytearray(small[data.draw(st.sampled_from(sorted(small)))])
+        for _ in range(data.draw(st.integers(1, 4))):
+            place = data.draw(st.integers(0, min(len(content), 20_000) - 1))
+            content[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+        path.write_bytes(content)
+        try:
+            found = inspect_file(path)
+        except NetparityError as error:
+            assert str(error).isprintable()
+            assert str(error).endswith(".")
+        else:
+            assert isinstance(found, Inspection)
+            assert all(problem.isprintable() for problem in found.problems)
+
+    is_judged_or_refused()
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from googlenet_np import GOOGLENET, FileError, WeightsError, init_weights, load_weights, save_weights
 from parity_tests.support.files import under_the_old_name
+from parity_tests.support.tiers import representative
 
 Array = npt.NDArray[Any]
 Weights = dict[str, Array]
@@ -467,25 +468,33 @@ def assert_whole(loaded: Weights, data: bytes | bytearray) -> None:
 class TestMutilatedFiles:
     """The only outcomes are FileError, WeightsError, or a set that is whole; anything else that is raised fails."""
 
-    @settings(REPEATABLE, max_examples=2000)
-    @given(mutations=MUTATIONS)
-    def test_small_file(self, small_file: bytes, mutilated_path: Path, mutations: Any) -> None:
-        mutilated_path.write_bytes(mutilated(small_file, mutations))
-        with pytest.raises((FileError, WeightsError)) as error:
-            load_weights(mutilated_path)
-        assert str(mutilated_path) in str(error.value)
+    @pytest.mark.parametrize("examples", representative([150, 2000], quick=[150]))
+    def test_small_file(self, examples: int, small_file: bytes, mutilated_path: Path) -> None:
+        @settings(REPEATABLE, max_examples=examples)
+        @given(mutations=MUTATIONS)
+        def is_refused(mutations: Any) -> None:
+            mutilated_path.write_bytes(mutilated(small_file, mutations))
+            with pytest.raises((FileError, WeightsError)) as error:
+                load_weights(mutilated_path)
+            assert str(mutilated_path) in str(error.value)
 
-    @settings(REPEATABLE, max_examples=100)
-    @given(mutations=MUTATIONS)
-    def test_full_file(self, full_file: bytes, mutilated_path: Path, mutations: Any) -> None:
-        data = mutilated(full_file, mutations)
-        mutilated_path.write_bytes(data)
-        try:
-            loaded = load_weights(mutilated_path)
-        except (FileError, WeightsError) as error:
-            assert str(mutilated_path) in str(error)
-        else:
-            assert_whole(loaded, data)
+        is_refused()
+
+    @pytest.mark.parametrize("examples", representative([15, 100], quick=[15]))
+    def test_full_file(self, examples: int, full_file: bytes, mutilated_path: Path) -> None:
+        @settings(REPEATABLE, max_examples=examples)
+        @given(mutations=MUTATIONS)
+        def is_whole_or_refused(mutations: Any) -> None:
+            data = mutilated(full_file, mutations)
+            mutilated_path.write_bytes(data)
+            try:
+                loaded = load_weights(mutilated_path)
+            except (FileError, WeightsError) as error:
+                assert str(mutilated_path) in str(error)
+            else:
+                assert_whole(loaded, data)
+
+        is_whole_or_refused()
 
     @pytest.mark.parametrize("place", [0.0, 0.2, 0.4, 0.6, 0.8, 0.999999])
     def test_flipped_bit_that_leaves_a_number(self, path: Path, full_file: bytes, place: float) -> None:

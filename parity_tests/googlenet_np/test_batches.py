@@ -20,6 +20,7 @@ from googlenet_np.fashion_mnist import load_fashion_mnist
 from googlenet_np.images import prepare_images, sample_images
 from netparity.network.contract import Batch
 from netparity.network.errors import ImagesError, NetparityError, OptionError
+from parity_tests.support.command import LIMIT
 
 Array = npt.NDArray[Any]
 
@@ -181,7 +182,8 @@ class TestInTheBackground:
         epoch = batches().epoch(0)
         next(epoch)
         for _ in range(1 + module.AHEAD):
-            assert begun.acquire(timeout=60)  # without anybody asking for the next
+            # Without anybody asking for the next.
+            assert begun.acquire(timeout=LIMIT), "the limit was reached, and no batch was prepared"
         epoch.close()  # type: ignore[attr-defined]
 
     def test_nothing_begins_before_the_first_is_asked_for(self, prepared: list[tuple[int, str]]) -> None:

@@ -22,6 +22,7 @@ from googlenet_np import fashion_mnist as module
 from googlenet_np.fashion_mnist import CLASSES, FashionMNIST, find_fashion_mnist, load_fashion_mnist
 from googlenet_np.images import SAMPLE_LABELS_FILE, sample_images
 from netparity.network.errors import DataError, FileError, ImagesError, NetparityError, OptionError
+from parity_tests.support.command import LIMIT
 from parity_tests.support.idx_files import FILES, idx, write_files
 
 NAMES = tuple(FILES)
@@ -366,7 +367,7 @@ def test_reading_imports_no_pooch(tmp_path: Path) -> None:
     write_files(tmp_path)
     source = "import sys; from googlenet_np import load_fashion_mnist as load; load('test', sys.argv[1], verify=False)"
     check = "; assert not {'pooch', 'requests'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", source + check, str(tmp_path)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", source + check, str(tmp_path)], check=True, timeout=LIMIT)
 
 
 def test_names_and_types() -> None:

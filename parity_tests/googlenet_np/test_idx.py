@@ -199,6 +199,7 @@ class TestFuzzed:
         array = read_or_refuse(tmp_path_factory, content)
         assert array is None or idx(array) == content
 
+    @pytest.mark.exhaustive
     @settings(max_examples=500, deadline=None)
     @given(edits=EDITS)
     def test_gzipped(self, tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[str, int, int]]) -> None:
@@ -206,6 +207,7 @@ class TestFuzzed:
         array = read_or_refuse(tmp_path_factory, content)
         assert array is None or idx(array) == (gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content)
 
+    @pytest.mark.exhaustive
     @settings(max_examples=300, deadline=None)
     @given(edits=EDITS, shape=st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=4))
     def test_any_shape_claimed(

@@ -16,7 +16,9 @@ from googlenet_np import GOOGLENET, forward, gradients, init_weights, sample_ima
 from netparity.network import layout, reference
 from netparity.network.contract import Gradients
 from netparity.network.kinds import Conv2d, Layer
+from netparity.verdict.ground_truth import GroundTruth
 from parity_tests.support.backends import BACKENDS, load, package, require
+from parity_tests.support.tiers import representative
 
 Array = npt.NDArray[Any]
 
@@ -67,7 +69,7 @@ def jumps(gradients_at: Callable[[int], Gradients]) -> dict[str, float]:
 # Kinks
 
 
-@each_framework
+@pytest.mark.parametrize("name", representative(BACKENDS, quick=["torch"]))
 def test_kinks(name: str) -> None:
     """10⁻¹² on either side of one kink: the same logits, and gradients that are apart by the same jump everywhere."""
     backend = load(name)
@@ -80,7 +82,7 @@ def test_kinks(name: str) -> None:
     assert actual == pytest.approx(desired, rel=1e-6, abs=1e-10)
 
 
-@each_framework
+@pytest.mark.parametrize("name", representative(BACKENDS, quick=["mx"]))  # whose backward pass is of its own forward
 def test_float32_gradients_are_those_of_their_own_decisions(name: str) -> None:
     """Off by percents from a reference on the other side of the kink, and not from one that decides as they do.
 
@@ -118,17 +120,18 @@ def training(name: str) -> AbstractContextManager[Any]:
 
 @each_framework
 def test_graph_and_eager(name: str) -> None:
-    """A plain graph gives the bits of eager calls; TensorFlow may fuse in it, and then they differ by rounding."""
+    """A graph gives what eager calls give; PyTorch's the same bits, as it is the same calls, in the same order."""
     own = package(name)
     images, _ = batch()
     model = own.GoogLeNet()
     own.import_weights(model, init_weights(0))
     eager, graph = both(name, model, images)
     assert eager.any()
-    if name == "tf":
-        np.testing.assert_allclose(graph, eager, rtol=0, atol=1e-6 * float(np.abs(eager).max()))
-    else:
+    if name == "torch":
         np.testing.assert_array_equal(graph, eager)
+    else:  # TensorFlow may fuse, and both plan the memory, by which a library may pick its kernels
+        floor = GroundTruth(GOOGLENET, init_weights(0), *batch()).noise_floor("float32")[GOOGLENET.output]
+        np.testing.assert_allclose(graph, eager, rtol=0, atol=2 * floor)
 
 
 def both(name: str, model: Any, images: Array) -> tuple[Array, Array]:

@@ -312,7 +312,7 @@ def test_this_projects_keras_decays_through_the_momentum() -> None:
     package("tf")
     import tensorflow as tf
 
-    from googlenet_tf.training import SGD
+    from googlenet_tf.sgd import SGD
 
     weight = tf.Variable([1.0], dtype="float64")
     optimizer = SGD(0.5, momentum=0.5, l2=0.25)

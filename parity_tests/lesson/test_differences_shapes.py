@@ -15,6 +15,7 @@ import pytest
 from googlenet_np import GOOGLENET, FileError, WeightsError, init_weights, load_weights, sample_images, save_weights
 from netparity.network import layout
 from parity_tests.support.backends import BACKENDS, framework, package
+from parity_tests.support.tiers import representative
 
 Array = npt.NDArray[Any]
 
@@ -48,7 +49,10 @@ def test_same_padding(name: str, width: int) -> None:
 
 @pytest.mark.parametrize(
     ("size", "least", "most"),
-    [(65, 0, 0), (96, 0.03, 0.04), (97, 0, 0), (98, 0.001, 0.003), (224, 0.01, 0.02), (225, 0, 0)],
+    representative(
+        [(65, 0, 0), (96, 0.03, 0.04), (97, 0, 0), (98, 0.001, 0.003), (224, 0.01, 0.02), (225, 0, 0)],
+        quick=lambda case: case[0] in (65, 96),
+    ),
 )
 def test_same_padding_moves_the_logits(size: int, least: float, most: float) -> None:
     tf_package = package("tf")
@@ -60,7 +64,8 @@ def test_same_padding_moves_the_logits(size: int, least: float, most: float) -> 
         tf_package.import_weights(model, weights)
         logits.append(model(images).numpy())
     off = np.linalg.norm(logits[1] - logits[0]) / np.linalg.norm(logits[0])
-    assert least <= off <= most
+    # Two ways to the same numbers may take two kernels; the longest sum of a forward pass has 1,440 terms.
+    assert least <= off <= max(most, 1440 * 2.0**-24)
 
 
 def test_same_padding_is_refused_by_torch_at_stride_two() -> None:

@@ -19,6 +19,7 @@ from netparity.network import layout
 from netparity.network.network import Network
 from netparity.network.operations import softmax_cross_entropy
 from parity_tests.support.backends import BACKENDS, load
+from parity_tests.support.tiers import representative
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "exercises"
 if not EXAMPLE.exists():
@@ -56,7 +57,7 @@ def assert_close(actual: Array, desired: Array) -> None:
 # Variants
 
 
-@pytest.mark.parametrize(("name", "training"), CASES)
+@pytest.mark.parametrize(("name", "training"), representative(CASES, quick=[("batch_norm", True), ("residual", False)]))
 def test_a_variant_is_its_table(implementation: Any, name: str, training: bool) -> None:
     variant = variants.VARIANTS[name]
     weights = variants.init_weights(variant, 0, in_channels=2, num_classes=7)
@@ -67,7 +68,7 @@ def test_a_variant_is_its_table(implementation: Any, name: str, training: bool) 
     assert_close(actual, variants.forward(variant, weights, images, training=training)["fc"])
 
 
-@pytest.mark.parametrize(("name", "training"), CASES)
+@pytest.mark.parametrize(("name", "training"), representative(CASES, quick=[("batch_norm", True)]))
 def test_the_frameworks_go_back_through_a_variant_alike(name: str, training: bool) -> None:
     """Its gradient by the images, which comes through every layer: theirs agree, as the reference only goes forward."""
     weights = variants.init_weights(variants.VARIANTS[name], 0, in_channels=2, num_classes=7)
@@ -125,7 +126,7 @@ def test_a_variant_has_the_weights_of_its_blocks() -> None:
     assert found == extra
 
 
-@pytest.mark.parametrize("name", variants.VARIANTS)
+@pytest.mark.parametrize("name", representative(variants.VARIANTS, quick=["batch_norm"]))
 def test_a_variant_of_mxnet_hybridizes(name: str) -> None:
     load("mx")
     module = import_module("variants_mx")
@@ -136,7 +137,7 @@ def test_a_variant_of_mxnet_hybridizes(name: str) -> None:
     assert_close(module.outputs(model, images), before)
 
 
-@pytest.mark.parametrize("name", variants.VARIANTS)
+@pytest.mark.parametrize("name", representative(variants.VARIANTS, quick=["small"]))
 def test_a_variant_of_tensorflow_is_a_keras_model(name: str) -> None:
     load("tf")
     import tensorflow as tf

@@ -19,13 +19,22 @@ from netparity.verdict.findings import GRADIENTS, LAYERS, OUTPUTS, Check, CheckK
 from netparity.verdict.ground_truth import GroundTruth
 from netparity.verdict.tensors import measure_bound, measure_equal, measure_limit
 from parity_tests.support.backends import BACKENDS, load
+from parity_tests.support.tiers import representative
 
 Array = npt.NDArray[Any]
 
-SIZES = [(1, 1), (1, 7), (28, 28), (31, 33), (96, 96), (97, 97)]
+SIZES = [
+    (1, 7),
+    (31, 33),
+    *(pytest.param(size, marks=pytest.mark.exhaustive) for size in [(1, 1), (28, 28), (96, 96), (97, 97)]),
+]
 SHAPES = Check(CheckKind.SHAPES, "float64")
 COMPUTING = [layer.name for layer in GOOGLENET.computing]
+ROUND = list(zip(BACKENDS, (*BACKENDS[1:], BACKENDS[0]), strict=True))
+"""Each backend once as the source and once as the target."""
 BLOCKS = [layer.name for layer in GOOGLENET if layer.joins]
+KINDS = ["b1.conv", "b1.pool", "b3.inception_3a.p3_2", "b3.inception_3a.p4_1", "b5.pool", "fc", BLOCKS[0]]
+"""Layers of each kind: either stride of a max-pool, an even and an odd filter, a block."""
 
 
 def random_images(batch_size: int, in_channels: int, height: int, width: int) -> Array:
@@ -63,7 +72,7 @@ def assert_passes(result: Any) -> None:
     assert result.status is Status.PASS, result.message if hasattr(result, "check") else result.sentence()
 
 
-@pytest.mark.parametrize("name", COMPUTING)
+@pytest.mark.parametrize("name", representative(COMPUTING, KINDS))
 def test_each_layer_stays_within_its_bound_in_float32(model32: BuiltModel, small: GroundTruth, name: str) -> None:
     local = small.local(GOOGLENET[name], "float32")
     actual = model32.layer(name, local.inputs)
@@ -73,7 +82,9 @@ def test_each_layer_stays_within_its_bound_in_float32(model32: BuiltModel, small
         assert_passes(measure_bound(name, actual, local.output, local.bound, "float32"))
 
 
-@pytest.mark.parametrize("name", [name for name in COMPUTING if ".p4_1" in name or name.endswith("pool")])
+@pytest.mark.parametrize(
+    "name", representative([name for name in COMPUTING if ".p4_1" in name or name.endswith("pool")], KINDS)
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_pools_pad_with_minus_infinity(
     model32: BuiltModel, model64: BuiltModel, small: GroundTruth, name: str, dtype: DType
@@ -88,14 +99,14 @@ def test_pools_pad_with_minus_infinity(
         np.testing.assert_allclose(model.layer(name, inputs), desired, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("name", representative(BLOCKS, KINDS))
 def test_a_blocks_name_runs_the_whole_block(model64: BuiltModel, small: GroundTruth, name: str) -> None:
     inputs = input_of(name, small)
     actual = model64.layer(name, inputs)
     assert_passes(measure_limit(name, actual, small.activations[name], 1e-12, "float64"))
 
 
-@pytest.mark.parametrize("name", [*COMPUTING, BLOCKS[0], BLOCKS[-1]])
+@pytest.mark.parametrize("name", representative([*COMPUTING, BLOCKS[0], BLOCKS[-1]], KINDS))
 def test_each_layers_gradients_agree_in_float64(model64: BuiltModel, small: GroundTruth, name: str) -> None:
     inputs = input_of(name, small)
     cotangent = np.random.default_rng(1).standard_normal(small.activations[name].shape)
@@ -116,6 +127,7 @@ def test_the_whole_network_agrees_at_every_size(backend: Backend, size: tuple[in
     assert_passes(check_outputs(OUTPUTS, truth, activations))
 
 
+@pytest.mark.exhaustive
 def test_the_whole_network_agrees_with_three_channels_and_a_thousand_classes(backend: Backend) -> None:
     truth = truth_of(random_images(1, 3, 224, 224), num_classes=1000)
     activations = backend.build(truth.weights, "float64").activations(truth.images.astype(np.float64))
@@ -123,7 +135,7 @@ def test_the_whole_network_agrees_with_three_channels_and_a_thousand_classes(bac
     assert_passes(check_outputs(OUTPUTS, truth, activations))
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 5])
+@pytest.mark.parametrize("batch_size", representative([1, 2, 5], [2]))
 def test_every_sample_of_a_batch_counts(backend: Backend, batch_size: int) -> None:
     truth = truth_of(random_images(batch_size, 1, 40, 56))
     model = backend.build(truth.weights, "float64")
@@ -178,8 +190,8 @@ def test_inputs_are_left_alone(model32: BuiltModel, small: GroundTruth) -> None:
     np.testing.assert_array_equal(images, small.images)
 
 
-@pytest.mark.parametrize(("source", "target"), list(permutations(BACKENDS, 2)))
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("source", "target"), representative(permutations(BACKENDS, 2), ROUND))
+@pytest.mark.parametrize("dtype", representative(["float32", "float64"], ["float32"]))
 def test_weights_travel_bit_for_bit(source: str, target: str, dtype: Any) -> None:
     weights = googlenet_np.init_weights(7, in_channels=2, num_classes=3)
     there = load(source).build(weights, dtype).export_weights()

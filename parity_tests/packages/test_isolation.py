@@ -13,6 +13,7 @@ import pytest
 
 from parity_tests.support.backends import FRAMEWORKS, require
 from parity_tests.support.interpreter import in_fresh_interpreter
+from parity_tests.support.tiers import representative
 
 OURS = ("googlenet_np", "googlenet_torch", "googlenet_tf", "googlenet_mx", "netparity", "parity_tests")
 WHOLE_FRAMEWORKS = ("torch", "tensorflow", "keras", "mxnet", "jax")
@@ -116,6 +117,7 @@ def test_the_engine_alone_loads_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
+@pytest.mark.exhaustive
 def test_a_framework_package_loads_what_a_network_is_and_no_other_room(tmp_path: Path, name: str) -> None:
     require(name)
     loaded = in_fresh_interpreter(LOADED, tmp_path, f"googlenet_{name}").stdout.split()
@@ -141,6 +143,7 @@ ORDER = """
 
 
 @pytest.mark.parametrize("order", [("torch", "tf", "mx"), ("mx", "tf", "torch")], ids=" ".join)
+@pytest.mark.exhaustive
 def test_the_three_work_in_one_process_whichever_comes_first(tmp_path: Path, order: tuple[str, ...]) -> None:
     """Of the six orders, two in which each framework comes once before each other; a process takes five seconds."""
     for name in order:
@@ -162,6 +165,7 @@ LOAD = """
 """
 
 
+@pytest.mark.exhaustive
 def test_a_worker_spares_tensorflow_the_plots(tmp_path: Path) -> None:
     """Keras imports Matplotlib where it can, which takes as long as the rest of Keras; a worker draws nothing."""
     require("tf")
@@ -173,7 +177,9 @@ def test_a_backend_that_cannot_do_without_plots_gets_them(tmp_path: Path) -> Non
     assert in_fresh_interpreter(LOAD, tmp_path, "plotting:Backend", str(tmp_path)).stdout == "True True\n"
 
 
-@pytest.mark.parametrize("arguments", ["--help", "run --help", "summary", "run --dtype float16"])
+@pytest.mark.parametrize(
+    "arguments", representative(["--help", "run --help", "summary", "run --dtype float16"], ["summary"])
+)
 def test_the_command_line_itself_needs_no_framework(tmp_path: Path, arguments: str) -> None:
     source = """
         import atexit, runpy, sys

@@ -18,13 +18,18 @@ from googlenet_np.architecture import GOOGLENET
 from googlenet_np.weights import init_weights
 from netparity.network.errors import ImagesError, UnknownLayerError, WeightsError
 from netparity.network.kinds import Concat, MaxPool2d
+from parity_tests.support.backends import late, require
+from parity_tests.support.tiers import representative
 
-googlenet_mx = pytest.importorskip("googlenet_mx")
-mx = pytest.importorskip("mxnet")
-backend = pytest.importorskip("googlenet_mx.backend")
+require("mx")
+
+googlenet_mx, mx, backend = late("googlenet_mx"), late("mxnet"), late("googlenet_mx.backend")
 
 Array = npt.NDArray[Any]
 Weights = dict[str, Array]
+
+LAYERS = ["b1.conv", "b1.pool", "b3.inception_3a", "b3.inception_3a.p4_1", "b5.pool", "fc"]
+"""One of each kind."""
 
 CHANNELS, CLASSES = 2, 7
 EPSILON = {"float32": 1e-5, "float64": 1e-13}
@@ -104,10 +109,12 @@ assert not {"torch", "tensorflow", "keras", "jax"} & set(sys.modules)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.exhaustive
 def test_import_keeps_a_numpy_bool_that_somebody_else_made(tmp_path: Path) -> None:
     run_python("import numpy; numpy.bool = bool; import googlenet_mx; assert numpy.bool is bool", folder=tmp_path)
 
 
+@pytest.mark.exhaustive
 def test_import_works_after_mxnet_has_failed_to_import(tmp_path: Path) -> None:
     code = """
 try:
@@ -221,6 +228,7 @@ def test_load_parameters(in_channels: int | None, weights: Weights, tmp_path: Pa
     assert same_bits(googlenet_mx.export_weights(loaded), weights)
 
 
+@pytest.mark.exhaustive
 def test_works_under_set_np(weights: Weights, images: Array, tmp_path: Path) -> None:
     np.savez(tmp_path / "weights.npz", **weights)
     np.save(tmp_path / "images.npy", images)
@@ -471,7 +479,7 @@ def activations(built: dict[str, Any], images: Array) -> dict[str, Array]:
     return result
 
 
-@pytest.mark.parametrize("name", GOOGLENET.names)
+@pytest.mark.parametrize("name", representative(GOOGLENET.names, LAYERS))
 def test_a_layer_alone_gives_its_activation(
     name: str, built: dict[str, Any], images: Array, activations: dict[str, Array]
 ) -> None:

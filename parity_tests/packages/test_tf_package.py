@@ -6,25 +6,41 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-tf = pytest.importorskip("tensorflow")
+from googlenet_np.architecture import GOOGLENET
+from googlenet_np.weights import init_weights
+from netparity.network import contract, layout
+from netparity.network.errors import ImagesError, OptionError, UnknownLayerError, WeightsError
+from netparity.network.kinds import Concat, Conv2d, MaxPool2d
+from parity_tests.support.backends import late, package, require
+from parity_tests.support.command import LIMIT
+from parity_tests.support.tiers import representative
 
-from googlenet_np.architecture import GOOGLENET  # noqa: E402
-from googlenet_np.weights import init_weights  # noqa: E402
-from googlenet_tf import GoogLeNet, Inception, export_weights, import_weights  # noqa: E402
-from googlenet_tf.backend import Backend, TFModel  # noqa: E402
-from googlenet_tf.weights import named_layer  # noqa: E402
-from netparity.network import contract, layout  # noqa: E402
-from netparity.network.errors import ImagesError, OptionError, UnknownLayerError, WeightsError  # noqa: E402
-from netparity.network.kinds import Concat, Conv2d, MaxPool2d  # noqa: E402
+require("tf")
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from googlenet_tf import GoogLeNet, Inception, export_weights, import_weights
+    from googlenet_tf.backend import Backend, TFModel
+    from googlenet_tf.weights import named_layer
+else:
+    tf = late("tensorflow")
+    GoogLeNet, Inception = late("googlenet_tf", "GoogLeNet"), late("googlenet_tf", "Inception")
+    export_weights, import_weights = late("googlenet_tf", "export_weights"), late("googlenet_tf", "import_weights")
+    Backend, TFModel = late("googlenet_tf.backend", "Backend"), late("googlenet_tf.backend", "TFModel")
+    named_layer = late("googlenet_tf.weights", "named_layer")
 
 Array = npt.NDArray[Any]
 Weights = dict[str, Array]
+
+LAYERS = ["b1.conv", "b1.pool", "b3.inception_3a", "b3.inception_3a.p4_1", "b5.pool", "fc"]
+"""One of each kind."""
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +150,7 @@ def test_a_dtype_policy_reaches_every_layer(policy: str, variables: str, logits:
 
 
 @pytest.mark.parametrize(("size", "agree"), [((96, 64), False), ((97, 65), True)])
+@pytest.mark.exhaustive
 def test_same_padding_agrees_only_where_keras_pads_evenly(
     weights: Weights, built64: TFModel, size: tuple[int, int], agree: bool
 ) -> None:
@@ -166,6 +183,7 @@ assert not {"torch", "mxnet", "jax"} & set(sys.modules)
 """
 
 
+@pytest.mark.exhaustive
 def test_saved_files_load_in_a_fresh_process(weights: Weights, tmp_path: Path) -> None:
     model = GoogLeNet(7, in_channels=None, padding="same")
     import_weights(model, weights)
@@ -182,7 +200,7 @@ def test_saved_files_load_in_a_fresh_process(weights: Weights, tmp_path: Path) -
         env={**os.environ, "PYTHONPATH": root},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LIMIT,
     )
     assert fresh.returncode == 0, fresh.stderr
     assert fresh.stdout == ""
@@ -289,7 +307,7 @@ def test_activations_are_canonical(built: TFModel, activations: Weights) -> None
         assert _is_own(array), name
 
 
-@pytest.mark.parametrize("name", GOOGLENET.names)
+@pytest.mark.parametrize("name", representative(GOOGLENET.names, LAYERS))
 def test_a_layer_alone_computes_what_it_does_in_the_model(built: TFModel, activations: Weights, name: str) -> None:
     np.testing.assert_array_equal(built.layer(name, activations[_input_of(name)]), activations[name])
 
@@ -301,7 +319,7 @@ def test_a_convolution_is_recorded_behind_its_relu(activations: Weights, name: s
 
 def test_activations_show_what_the_model_really_does(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
     built, images = Backend().build(weights, "float32"), _images(2, 3, 48, 40)
-    monkeypatch.setattr(Inception, "call", _branches_in_the_wrong_order)
+    monkeypatch.setattr(package("tf").Inception, "call", _branches_in_the_wrong_order)
     wrong = built.activations(images)
     block = GOOGLENET["b3.inception_3a"]
     right = np.concatenate([wrong[branch] for branch in block.inputs], axis=1)
@@ -356,6 +374,7 @@ def test_gradients_are_those_of_the_keras_model(weights: Weights, built64: TFMod
         np.testing.assert_allclose(gradient, desired, rtol=0, atol=1e-13 * np.abs(desired).max())
 
 
+@pytest.mark.exhaustive
 def test_gradients_predict_how_the_loss_changes(weights: Weights, built64: TFModel) -> None:
     images, labels, step = _images(3, 3, 33, 20, dtype="float64"), np.array([6, 0, 3]), 1e-5
     gradients = built64.gradients(images, labels)
@@ -400,14 +419,15 @@ def test_predict_gives_the_logits_at_every_size(built: TFModel, activations: Wei
     np.testing.assert_allclose(logits, activations["fc"], rtol=0, atol=1e-5 * np.abs(activations["fc"]).max())
 
 
+@pytest.mark.exhaustive
 def test_what_the_model_does_otherwise_predict_does_too(weights: Weights) -> None:
     """A ReLU that is missing, a layer of another kind, one that computes something else: as they stand."""
 
-    class Doubling(tf.keras.layers.Conv2D):  # type: ignore[misc, name-defined]
+    class Doubling(tf.keras.layers.Conv2D):  # type: ignore[misc]
         def call(self, x: Any) -> Any:
             return 2 * super().call(x)
 
-    class Averaging(tf.keras.layers.MaxPool2D):  # type: ignore[misc, name-defined]
+    class Averaging(tf.keras.layers.MaxPool2D):  # type: ignore[misc]
         def call(self, x: Any) -> Any:
             return tf.nn.avg_pool2d(x, self.pool_size, self.strides, "SAME")
 

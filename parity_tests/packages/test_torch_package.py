@@ -1,17 +1,17 @@
 """googlenet_torch as a PyTorch user meets it, and PyTorch's side of the backend contract."""
-# ruff: noqa: E402 – PyTorch may be imported once it is known to be there.
 
 from __future__ import annotations
 
 import copy
 import doctest
+import functools
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,18 +23,26 @@ from netparity.network.contract import Backend as BackendContract
 from netparity.network.contract import BuiltModel
 from netparity.network.errors import ImagesError, OptionError, UnknownLayerError, WeightsError
 from netparity.network.kinds import Concat, Conv2d
-from parity_tests.support.backends import require
+from parity_tests.support.backends import late, package, require
+from parity_tests.support.tiers import representative
 
 require("torch")
 
-import torch
-from torch import Tensor, fx, nn
-from torch.nn import functional as F
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, fx, nn
+    from torch.nn import functional as F
 
-import googlenet_torch
-from googlenet_torch import GoogLeNet, Inception, export_weights, import_weights
-from googlenet_torch.backend import Backend, TorchModel
-from googlenet_torch.inference import Inference
+    from googlenet_torch import GoogLeNet, Inception, export_weights, import_weights
+    from googlenet_torch.backend import Backend, TorchModel
+    from googlenet_torch.inference import Inference
+else:
+    torch, nn, F = late("torch"), late("torch.nn"), late("torch.nn.functional")
+    GoogLeNet, Inception = late("googlenet_torch", "GoogLeNet"), late("googlenet_torch", "Inception")
+    export_weights = late("googlenet_torch", "export_weights")
+    import_weights = late("googlenet_torch", "import_weights")
+    Backend, TorchModel = late("googlenet_torch.backend", "Backend"), late("googlenet_torch.backend", "TorchModel")
+    Inference = late("googlenet_torch.inference", "Inference")
 
 Array = npt.NDArray[Any]
 Weights = dict[str, Array]
@@ -42,6 +50,9 @@ Weights = dict[str, Array]
 SIZES = [(1, 1), (1, 7), (28, 28), (31, 33), (96, 96)]
 SIZE = (31, 33)
 """Height and width where one size will do: odd, and not the same."""
+
+LAYERS = ["b1.conv", "b1.pool", "b3.inception_3a", "b3.inception_3a.p4_1", "b5.pool", "fc"]
+"""One of each kind."""
 
 
 @pytest.fixture
@@ -72,6 +83,17 @@ def assert_same_bits(*, actual: Weights, desired: Weights) -> None:
 
 def _bits(array: Array) -> tuple[np.dtype[Any], tuple[int, ...], bytes]:
     return array.dtype, array.shape, array.tobytes()
+
+
+def in_inference_mode(test: Callable[..., None]) -> Callable[..., None]:
+    """What ``torch.inference_mode`` makes of a function, when it is called and not before."""
+
+    @functools.wraps(test)
+    def run(*arguments: Any, **options: Any) -> None:
+        with torch.inference_mode():
+            test(*arguments, **options)
+
+    return run
 
 
 # The network
@@ -122,7 +144,7 @@ def test_inception_concatenates_its_branches_in_order() -> None:
 
 
 def test_the_docstring_example_runs() -> None:
-    results = doctest.testmod(googlenet_torch)
+    results = doctest.testmod(package("torch"))
 
     assert results.attempted >= 4
     assert results.failed == 0
@@ -166,6 +188,7 @@ def test_float64_computes_in_float64(model: GoogLeNet, images: Array) -> None:
     torch.testing.assert_close(double, single, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.exhaustive
 def test_compile_captures_the_network_as_one_graph_and_runs_it(model: GoogLeNet, images: Array) -> None:
     captured = []
     runs = []
@@ -189,6 +212,7 @@ def test_compile_captures_the_network_as_one_graph_and_runs_it(model: GoogLeNet,
     assert sum("conv2d" in str(node.target) for node in captured[0].graph.nodes) == 57
 
 
+@pytest.mark.exhaustive
 def test_export_gives_a_program_for_any_batch(model: GoogLeNet, images: Array, tmp_path: Path) -> None:
     batch = torch.export.Dim("batch", min=2)
     program = torch.export.export(model, (torch.from_numpy(images),), dynamic_shapes={"x": {0: batch}})
@@ -253,7 +277,11 @@ def _compiled_in_part(model: GoogLeNet) -> nn.Module:
     return model
 
 
-@pytest.mark.parametrize("variant", [_channels_last, _compiled, _compiled_in_part, nn.Module.train])
+def _training(model: GoogLeNet) -> nn.Module:
+    return model.train()
+
+
+@pytest.mark.parametrize("variant", [_channels_last, _compiled, _compiled_in_part, _training])
 def test_weights_go_in_and_out_bit_for_bit(variant: Callable[[GoogLeNet], nn.Module], weights: Weights) -> None:
     model = variant(GoogLeNet(num_classes=11, in_channels=3))
     weights["fc.bias"][:3] = -0.0, np.finfo(np.float32).smallest_subnormal, np.finfo(np.float32).max
@@ -380,7 +408,9 @@ def test_a_lazy_model_has_no_weights_to_export() -> None:
         export_weights(GoogLeNet(in_channels=None))
 
 
-@pytest.mark.parametrize("verb", [export_weights, lambda model: import_weights(model, init_weights(0))])
+@pytest.mark.parametrize(
+    "verb", [lambda net: import_weights(net, init_weights(0)), lambda net: dict(export_weights(net))], ids=["in", "out"]
+)
 def test_another_network_is_refused(verb: Callable[[nn.Module], Any]) -> None:
     with pytest.raises(WeightsError, match=r"no GoogLeNet.*b1\.conv\.weight"):
         verb(nn.Linear(1024, 10))
@@ -430,7 +460,7 @@ def test_activations_are_all_layers_in_order_with_their_shapes(recorded: Weights
     assert list(shapes.items()) == [(name, (2, *shape)) for name, shape in expected.items()]
 
 
-@pytest.mark.parametrize("name", GOOGLENET.names)
+@pytest.mark.parametrize("name", representative(GOOGLENET.names, LAYERS))
 def test_a_layer_alone_gives_the_bits_of_the_whole_pass(name: str, built: TorchModel, recorded: Weights) -> None:
     alone = built.layer(name, recorded[_layer_input(name)])
 
@@ -445,18 +475,23 @@ def test_the_recorded_logits_are_those_of_the_model(model: GoogLeNet, images: Ar
     assert _bits(TorchModel(model).activations(images)["fc"]) == _bits(logits)
 
 
-class InceptionWithoutOneReLU(Inception):
-    def forward(self, x: Tensor) -> Tensor:
-        p1 = F.relu(self.p1_1(x))
-        p2 = F.relu(self.p2_2(F.relu(self.p2_1(x))))
-        p3 = F.relu(self.p3_2(self.p3_1(x)))  # no ReLU behind p3_1
-        p4 = F.relu(self.p4_2(self.p4_1(x)))
-        return torch.cat((p1, p2, p3, p4), dim=1)
+def _without_one_relu(block: Any) -> None:
+    """Makes it a block with no ReLU behind ``p3_1``."""
+
+    class WithoutOneReLU(type(block)):  # type: ignore[misc]
+        def forward(self, x: Tensor) -> Tensor:
+            p1 = F.relu(self.p1_1(x))
+            p2 = F.relu(self.p2_2(F.relu(self.p2_1(x))))
+            p3 = F.relu(self.p3_2(self.p3_1(x)))
+            p4 = F.relu(self.p4_2(self.p4_1(x)))
+            return torch.cat((p1, p2, p3, p4), dim=1)
+
+    block.__class__ = WithoutOneReLU
 
 
 def test_a_relu_that_the_model_leaves_out_is_missing_from_the_activation(model: GoogLeNet, images: Array) -> None:
     healthy = TorchModel(model).activations(images)
-    model.b4.inception_4b.__class__ = InceptionWithoutOneReLU
+    _without_one_relu(model.b4.inception_4b)
     name = "b4.inception_4b.p3_1"
 
     faulty = TorchModel(model)
@@ -555,6 +590,7 @@ def test_layer_gradients_are_those_of_the_layer_by_hand(name: str, model: GoogLe
     np.testing.assert_allclose(actual.inputs, by_x.numpy(), rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.exhaustive
 def test_layer_gradients_import_no_algebra() -> None:
     """Handed a cotangent, ``torch.autograd.grad`` imports SymPy, which takes half a second."""
     program = """
@@ -596,7 +632,7 @@ def fused(inference: Inference, images: torch.Tensor) -> Any:
     return network
 
 
-@torch.inference_mode()
+@in_inference_mode
 def test_convolutions_relus_and_pools_are_fused_for_inference(model: GoogLeNet, images: Array) -> None:
     inference = Inference(model)
     for x in (torch.from_numpy(images), torch.from_numpy(images[:1, :, :9])):  # a shape after another
@@ -605,7 +641,7 @@ def test_convolutions_relus_and_pools_are_fused_for_inference(model: GoogLeNet, 
             torch.testing.assert_close(inference(x), model(x), rtol=1e-5, atol=1e-6)
 
 
-@torch.inference_mode()
+@in_inference_mode
 def test_what_the_model_does_otherwise_inference_does_too(model: GoogLeNet, images: Array) -> None:
     """A ReLU that is missing, padding that is no zeros, a layer of another kind: as they stand."""
     x = torch.from_numpy(images)
@@ -619,8 +655,10 @@ def test_what_the_model_does_otherwise_inference_does_too(model: GoogLeNet, imag
     assert not torch.allclose(logits, right, rtol=1e-3)
 
 
-@torch.inference_mode()
+@in_inference_mode
 def test_many_images_are_computed_some_at_a_time(model: GoogLeNet) -> None:
+    from googlenet_torch.inference import Inference
+
     shapes = []
 
     class Told(Inference):
@@ -632,7 +670,7 @@ def test_many_images_are_computed_some_at_a_time(model: GoogLeNet) -> None:
     assert shapes == [(4, 3, 160, 400), (1, 3, 160, 400)]
 
 
-@torch.inference_mode()
+@in_inference_mode
 def test_inference_keeps_the_weights_that_it_was_given(model: GoogLeNet, images: Array) -> None:
     x = torch.from_numpy(images)
     inference, before = Inference(model), model(x)
@@ -641,7 +679,7 @@ def test_inference_keeps_the_weights_that_it_was_given(model: GoogLeNet, images:
         torch.testing.assert_close(inference(x), before, rtol=1e-5, atol=1e-6)
 
 
-@torch.inference_mode()
+@in_inference_mode
 def test_inference_without_onednn_graph_is_the_model_in_channels_last(
     model: GoogLeNet, images: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -652,7 +690,7 @@ def test_inference_without_onednn_graph_is_the_model_in_channels_last(
     torch.testing.assert_close(inference(x), model(x), rtol=1e-5, atol=1e-6)
 
 
-@torch.inference_mode()
+@in_inference_mode
 def test_a_model_that_torchscript_cannot_have_is_run_as_it_is(
     model: GoogLeNet, images: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -665,7 +703,7 @@ def test_a_model_that_torchscript_cannot_have_is_run_as_it_is(
     assert not torch.jit.onednn_fusion_enabled()
 
 
-@torch.inference_mode()
+@in_inference_mode
 def test_only_float32_is_fused(model: GoogLeNet, images: Array) -> None:
     assert Inference(model.double()).compiled(torch.from_numpy(images).double()) is None
 

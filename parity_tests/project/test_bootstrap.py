@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from parity_tests.support.command import LIMIT
+
 TREE = Path(__file__).resolve().parents[2]
 SCRIPT = TREE / "tools" / "bootstrap.py"
 if not SCRIPT.exists():
@@ -143,23 +145,25 @@ def test_failure_shows_the_last_lines_of_both_streams(
 
 def test_an_interruption_takes_pip_along_and_the_next_one_waits(root: Path) -> None:
     """With a stand-in for venv that does not end; the first of two set-ups is ended by a signal."""
-    (root / "venv.py").write_text("import os, time; print(os.getpid(), file=open('pid', 'w')); time.sleep(60)")
+    (root / "venv.py").write_text("import os, time; print(os.getpid(), file=open('pid', 'w')); time.sleep(6000)")
     shutil.copy(SCRIPT, root / "tools")
     environment = os.environ | {"PYTHONPATH": str(root)}
     command = [sys.executable, str(root / "tools" / "bootstrap.py")]
     first = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + LIMIT
     while not (root / "pid").exists() or not (root / "pid").read_text():
+        assert time.monotonic() < deadline, f"the limit of {LIMIT:.0f} s was reached"
         time.sleep(0.02)
     second = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert second.stdout is not None
     assert second.stdout.readline().startswith("Waiting for another make")
     first.send_signal(signal.SIGTERM)
-    assert first.wait(timeout=20) == 143
+    assert first.wait(timeout=LIMIT) == 143
     with pytest.raises(ProcessLookupError):
         os.kill(int((root / "pid").read_text()), 0)
     assert second.stdout.readline().startswith("Making .venv")
     second.send_signal(signal.SIGINT)
-    assert second.communicate(timeout=20)[1] == "Interrupted; the next make starts the set-up again.\n"
+    assert second.communicate(timeout=LIMIT)[1] == "Interrupted; the next make starts the set-up again.\n"
     assert second.returncode == 130
 
 

@@ -22,6 +22,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.exhaustive
 def test_the_code_of_the_page_on_regression(pytester: pytest.Pytester) -> None:
     require("torch")
     suite, script = blocks("python")

@@ -1,19 +1,12 @@
 """The comparer put to the test by faults: of each in the catalogue, was it caught, located and named?
 
-Run as ``python -m parity_tests.proof.fault_report``. Every fault goes through a real run, in a process of its own.
+Every fault goes through a real run, in a process of its own.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import Progress
 
 from googlenet_np import GOOGLENET, init_weights, sample_images
 from netparity.network.contract import DType, Hyperparameters
@@ -24,9 +17,8 @@ from netparity.verdict.report import BackendReport
 from netparity.verdict.training_truth import Steps
 from netparity.workers.backends import Subject
 from parity_tests.proof.faults import FAULTS, Fault
-from parity_tests.proof.soundness import installed
 
-__all__ = ["Outcome", "batches", "judge", "main"]
+__all__ = ["Outcome", "batches", "judge"]
 
 BATCH = 15
 """Faults judged side by side. They share one reference, which takes as long as judging half a dozen of them."""
@@ -129,47 +121,3 @@ def _steps() -> Steps:
     images, labels = sample_images(16, image_size=(24, 32), in_channels=3)
     batches = [(images[start : start + 4], labels[start : start + 4]) for start in range(0, 16, 4)]
     return Steps(batches, Hyperparameters(momentum=0.9, weight_decay=0.01, label_smoothing=0.1))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; gives its exit code: 0 where all is as the catalogue says, else 1."""
-    parser = argparse.ArgumentParser(
-        prog="python -m parity_tests.proof.fault_report", description=(__doc__ or "").partition("\n")[0]
-    )
-    parser.add_argument("words", nargs="*", help="only faults whose name holds one of these words (default: all)")
-    options = parser.parse_args(arguments)
-    console = Console(highlight=False, soft_wrap=True)
-    start = time.monotonic()
-    present = ["numpy", *installed()]
-    chosen = [fault for fault in FAULTS if not options.words or any(word in fault.name for word in options.words)]
-    faults = [fault for fault in chosen if fault.framework in present]
-    outcomes: list[Outcome] = []
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("faults", total=len(faults))
-        for batch in batches(faults):
-            for outcome in judge(batch):
-                outcomes.append(outcome)
-                mark = "[green]ok [/]" if outcome.as_catalogued else "[bold red]BAD[/]"
-                console.print(f"{mark} {escape(outcome.sentence())}")
-                progress.advance(task)
-    _print_counts(console, outcomes, len(chosen) - len(faults))
-    console.print(f"{time.monotonic() - start:.0f} s")
-    return 0 if all(outcome.as_catalogued for outcome in outcomes) else 1
-
-
-def _print_counts(console: Console, outcomes: Sequence[Outcome], left_out: int) -> None:
-    known = [outcome for outcome in outcomes if outcome.fault.cause is not None]
-    several = sum(outcome.named and len(outcome.explanations) > 1 for outcome in known)
-    console.print(
-        f"\n{len(outcomes)} faults, {sum(outcome.fault.framework != 'numpy' for outcome in outcomes)} of them made in "
-        f"real frameworks{f'; {left_out} left out, whose framework is not installed' if left_out else ''}\n"
-        f"caught   {sum(outcome.caught for outcome in outcomes)} of {len(outcomes)}\n"
-        f"located  {sum(outcome.located for outcome in outcomes)} of {len(outcomes)}\n"
-        f"named    {sum(outcome.named for outcome in known)} of {len(known)} with a known cause "
-        f"({several} of them beside others that give the same numbers)\n"
-        f"misnamed {sum(outcome.misnamed for outcome in outcomes)} of {len(outcomes)}"
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,13 +1,12 @@
-"""The comparer weakened on purpose, one way at a time: do its own tests fail each time?
+"""The engine weakened on purpose, one way at a time: do its tests fail each time?
 
-Run as ``python -m parity_tests.proof.mutations``. Each mutation replaces one expression of the comparer in a copy of
-the packages, where the quick tests then run, up to the first that fails. One that fails no test shows a hole in the
-tests: no test would stop somebody who weakens the comparer like that by mistake.
+Each mutation replaces one expression in a copy of the packages, where the tests that mirror the changed file then run,
+up to the first that fails. One that fails no test shows a hole in the tests: no test would stop somebody who weakens
+the engine like that by mistake.
 """
 
 from __future__ import annotations
 
-import argparse
 import enum
 import os
 import re
@@ -15,70 +14,53 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import Progress
 
 from netparity.workers.process import THREAD_VARIABLES
+from parity_tests.proof.records import ROOT
+from parity_tests.support.command import LIMIT
 
-__all__ = ["MUTATIONS", "ROOT", "Copy", "Mutation", "Outcome", "Verdict", "copies", "main", "outcomes", "refusal"]
-
-ROOT = Path(__file__).resolve().parents[2]
-"""Where the packages lie side by side, in the repository as in an installation."""
+__all__ = ["MUTATIONS", "Mutation", "Verdict", "copy_packages", "try_out"]
 
 PACKAGES = ("googlenet_np", "netparity", "parity_tests")
 """What the chosen tests import; no framework."""
 
-TESTS = ("test_measure.py", "test_checks.py", "test_bounds.py")
-"""The tests of the comparer that run in its own process, the quickest first."""
-
-RUNS = (
-    "test_run.py::test_a_run_of_no_backend_is_no_pass",
-    "test_run.py::test_gradients_of_the_wrong_form_are_an_error",
-    "test_run.py::test_what_a_backend_cannot_do_is_skipped_and_no_pass",
-    "test_run.py::test_a_missing_framework_is_skipped_if_nobody_asked_for_it",
-    "test_run.py::test_layers_that_cannot_be_called_alone_are_no_pass_and_hide_no_other",
-    "test_checks.py::test_float64_is_judged_on_two_images",
-)
-"""Those of whole runs that are quick: with one backend or none, and no time to wait for."""
-
 ASSERTION = re.compile(r"assert |AssertionError|Failed: ")
 """How pytest begins the message of a test that failed because it found what it looks for, and did not just crash."""
 
-TIMEOUT = 300.0
-"""Seconds that the tests of one mutation may take; they take about ten where nothing fails."""
 
-POLL = 0.02
-"""Seconds between two looks at whether a test run has ended."""
+class Verdict(enum.Enum):
+    """What the tests say of a mutation."""
+
+    RED = "red in the quick tier"
+    LARGER = "red only in the larger tier"
+    SURVIVES = "surviving"
+    BROKEN = "broken"
+    """They could not be run, or the mutated code raised: that says nothing about what the tests look at."""
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """One way to weaken the comparer.
+    """One way to weaken the engine.
 
     Attributes:
         name: What it does, for a person.
         file: The file that it changes, from the folder of the packages.
         old: What stands there, once.
         new: What it puts there.
-        tests: What is to notice, in the order in which it is run, if not :data:`TESTS`.
+        tests: What is to notice: files and folders of ``parity_tests`` in the order in which they run, and options.
     """
 
     name: str
     file: str
     old: str
     new: str
-    tests: tuple[str, ...] = ()
+    tests: tuple[str, ...]
 
     def applied(self, source: str) -> str:
         """The file's text, mutated.
@@ -90,50 +72,136 @@ class Mutation:
             raise ValueError(f"{self.name!r}: {self.old!r} stands {count} times in {self.file}, expected once.")
         return source.replace(self.old, self.new)
 
-    @property
-    def order(self) -> tuple[str, ...]:
-        """The tests that are run, those of the mutated file itself first."""
-        own = f"test_{Path(self.file).name}"
-        return self.tests or tuple(sorted(TESTS, key=lambda name: name != own))
+
+def copy_packages(folder: Path) -> None:
+    """Copies the packages into an empty folder, in which mutations are tried out one at a time."""
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    if (settings := ROOT / "pyproject.toml").exists():  # not in an installation
+        shutil.copy(settings, folder)
+    (folder / "temporary").mkdir()
 
 
-class Verdict(enum.Enum):
-    """What the tests say of a mutation."""
+def try_out(mutation: Mutation, folder: Path) -> tuple[Verdict, str]:
+    """What the tests in a copy say of a mutation, and the test that went red, or why it is broken.
 
-    RED = "red"
-    SURVIVES = "survives"
-    BROKEN = "broken"
-    """They could not be run, or the mutated code raised: that says nothing about what the tests look at."""
-
-
-MARKS = {
-    Verdict.RED: "[green]red     [/]",
-    Verdict.SURVIVES: "[bold red]SURVIVES[/]",
-    Verdict.BROKEN: "[bold red]BROKEN  [/]",
-}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one mutation.
-
-    Attributes:
-        mutation: The mutation.
-        verdict: What the tests say.
-        words: The test that went red, or why it is broken.
-        seconds: How long the tests took.
+    The test that went red must pass again as soon as the mutation is taken back.
     """
+    file = folder / mutation.file
+    source = file.read_text(encoding="utf-8")
+    try:
+        file.write_text(mutation.applied(source), encoding="utf-8")
+    except ValueError as error:
+        return Verdict.BROKEN, str(error)
+    tests = [f"parity_tests/{name}" if ".py" in name else name for name in mutation.tests]
+    try:
+        verdict, words = _run(folder, Verdict.RED, ["--cache-clear", *tests, "-m", "not exhaustive and not proof"])
+        if verdict is Verdict.SURVIVES:
+            verdict, words = _run(folder, Verdict.LARGER, ["--cache-clear", *tests, "-m", "exhaustive"])
+    finally:
+        file.write_text(source, encoding="utf-8")
+    if verdict in (Verdict.RED, Verdict.LARGER) and (folder, words) not in _SOUND:
+        own, _ = _run(folder, verdict, ["--last-failed", *tests, "-m", "not proof"])
+        if own is not Verdict.SURVIVES:
+            return Verdict.BROKEN, f"without it, too: {words}"
+        _SOUND.add((folder, words))
+    return verdict, words
 
-    mutation: Mutation
-    verdict: Verdict
-    words: str
-    seconds: float
 
-    def sentence(self) -> str:
-        """For a person."""
-        words = f": {self.words}" if self.words else ""
-        return f"{self.mutation.name} ({self.mutation.file}){words}"
+_SOUND: set[tuple[Path, str]] = set()
+"""Tests that are known to pass in a copy that is as it should be."""
 
+
+def _run(folder: Path, red: Verdict, arguments: Sequence[str]) -> tuple[Verdict, str]:
+    """Runs tests in a copy up to the first that fails: ``red``, and that test, if it is an assertion that fails."""
+    report = folder / "report.xml"
+    report.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--hypothesis-seed=0", f"--junitxml={report}", *arguments]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    # First the copy, then an installed project, editable or not. A compiled file would outlive its mutation.
+    places = {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(folder / "temporary")}
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=dict.fromkeys(THREAD_VARIABLES, "1") | inherited | places,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # so that it is ended with all that it has started, and by nobody else
+    )
+    try:
+        printed, _ = process.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        return Verdict.BROKEN, f"the tests did not finish within the limit of {LIMIT:g} s"
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if process.returncode in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        return Verdict.SURVIVES, ""
+    cases = ElementTree.parse(report).iter("testcase") if report.exists() else ()
+    for case in cases:
+        for fault in case:
+            if fault.tag not in ("failure", "error"):
+                continue
+            test, message = f"{case.get('classname')}::{case.get('name')}", fault.get("message", "")
+            if (
+                process.returncode == pytest.ExitCode.TESTS_FAILED
+                and fault.tag == "failure"
+                and ASSERTION.match(message)
+            ):
+                return red, test
+            last = ((fault.text or "").splitlines() or [""])[-1]
+            return Verdict.BROKEN, f"{test}: {message.partition(chr(10))[0]} ({last.strip()})"
+    return Verdict.BROKEN, f"pytest ended with exit code {process.returncode}: {' '.join(printed.splitlines()[-3:])}"
+
+
+# What is to notice
+
+_VERDICT = ("verdict/test_tensors.py", "verdict/test_checks.py", "verdict/test_bounds.py")
+"""The tests of the comparer that run in its own process, the quickest first."""
+
+_RUNS = (
+    "runs/test_run.py::test_a_run_of_no_backend_is_no_pass",
+    "runs/test_run.py::test_gradients_of_the_wrong_form_are_an_error",
+    "runs/test_run.py::test_what_a_backend_cannot_do_is_skipped_and_no_pass",
+    "runs/test_run.py::test_a_missing_framework_is_skipped_if_nobody_asked_for_it",
+    "runs/test_run.py::test_layers_that_cannot_be_called_alone_are_no_pass_and_hide_no_other",
+    "verdict/test_checks.py::test_float64_is_judged_on_two_images",
+)
+"""Those of whole runs that are quick: with one backend or none, and no time to wait for."""
+
+_KEPT = "not kept_numbers and not framework and not they_are and not commands and not float64"
+_FOUND = "not every_way and not onnx_runtime and not told_to_stop and not gives_no_answer"
+_OTHERS = {
+    "runs": _RUNS,
+    "files/golden": ("compare/test_golden.py", "-k", _KEPT),
+    "compare/comparison": ("compare/test_golden.py", "compare/test_traces.py", "-k", _KEPT),
+    "compare/matrix": ("compare/test_matrix.py", "-k", "row or names"),
+    "compare/recording": (
+        "compare/test_traces.py",
+        "compare/test_golden.py",
+        "-k",
+        "not kept_numbers and not framework",
+    ),
+    "bench/timings": ("bench/test_bench.py", "-k", "median or numbers or ratio or operations or limit or exit_codes"),
+    "bench/judge": ("bench/test_bench.py", "-k", "large_batch or found or wrong or judge"),
+    "bench/measure": ("bench/test_bench.py", "-k", _FOUND),
+    "bench/entrants": ("bench/test_bench.py", "-k", _FOUND),
+}
+"""By file or folder, without frameworks, and only those that are near: a copy's tests take seconds."""
+
+
+def _tests(file: str) -> tuple[str, ...]:
+    """The tests that mirror a file of the engine, its own first."""
+    own = f"test_{Path(file).name}"
+    others = _OTHERS.get(file.removesuffix(".py")) or _OTHERS.get(file.partition("/")[0])
+    return others or tuple(sorted(_VERDICT, key=lambda test: Path(test).name != own))
+
+
+# The catalogue
 
 _ERROR = "np.abs(np.subtract(actual, desired, out=error), out=error)"
 _ACTIVATIONS = "truth.activations.items()"
@@ -316,200 +384,78 @@ _CATALOGUE: dict[str, list[tuple[str, str, str]]] = {
         ("layers left out pass", "CheckResult(result.check, Status.SKIPPED,", "CheckResult(result.check, Status.PASS,"),
         ("layers not judged", "CheckKind.LAYERS: self._judge_layers,", ""),
     ],
+    "files/golden.py": [
+        ("hash of a part", '"sha256": array_sha256(array)}', '"sha256": array_sha256(array[:1])}'),
+        ("other places kept", "drawn % (ends[1:] - ends[:-1])", "drawn % np.uint64(1)"),
+        ("mean of a part", "array.mean(dtype=np.float64)", "array.reshape(-1)[:64].mean(dtype=np.float64)"),
+        ("smallest of a part", "float(array.min())", "float(np.abs(array).min())"),
+        ("kept numbers need no hash", 'if whole and array_sha256(array) != summary["sha256"]:', "if False:"),
+        ("logits kept in part", "if name in WHOLE or math", "if math"),
+    ],
+    "compare/comparison.py": [
+        ("beyond rounding accepted", "not self.share <= 1", "not self.share <= 1e9"),
+        ("NaN in a trace is no difference", "(np.isfinite(a) & np.isfinite(b))] = np.inf", "np.isfinite(a)] = 0"),
+        ("no bound counts", "None if None in allowed else sum(allowed)", "None"),
+        ("first chunk compared alone", "range(0, one.size, CHUNK)", "range(0, min(one.size, CHUNK), CHUNK)"),
+        ("values compared for bits", "a.view(bits) != b.view(bits)", "a != b"),
+        ("other labels compared", '("weights", "images", "labels"):', '("weights", "images"):'),
+        ("missing tensor is the same", "identical=False, share=None,", "identical=True, share=None,"),
+        ("bits not required", "if self.required is Requirement.BITWISE:", "if False:"),
+        ("statistics not compared", "for statistic in STATISTICS:", "for statistic in ():"),
+    ],
+    "compare/matrix.py": [
+        ("row without a trace passes", "(self.error and self.report.status is Status.PASS)", "False"),
+        ("rows apart pass", "self.rows), *apart])", "self.rows)])"),
+        ("row with an error is exit code 0", "1 if status.failed else 2", "1 if status.failed else 0"),
+        ("neighbours compared alone", "combinations(ran, 2)", "zip(ran, ran[1:], strict=False)"),
+        ("equal but for rounding", "if pair.comparison.identical}", "if not pair.comparison.first_beyond}"),
+        ("names may be the same", "names.count(name) > 1", "names.count(name) > 2"),
+    ],
+    "compare/recording.py": [
+        ("wrong form recorded", "and (fatal or result.status.failed)", "and False"),
+        ("other predictions", ".argmax(axis=1)", ".argmin(axis=1)"),
+        ("float64 may move by 1e-3", "FLOAT64_GATE * scale for name, scale in largest", "1e-3 for name, _ in largest"),
+        ("float32 may move by anything", "limit for name, limit in floor", "1e3 for name, limit in floor"),
+        ("hash of one image", '"images": array_sha256(case.images)', '"images": array_sha256(case.images[:1])'),
+        ("layers use nothing of their bounds", "min(found.share, largest) for", "0 * found.share for"),
+    ],
+    "bench/timings.py": [
+        ("fastest round for the median", "statistics.median(self.seconds)", "min(self.seconds)"),
+        ("ratio the other way", "theirs / mine for", "mine / theirs for"),
+        ("gradient of the images counted", "3 * total - sum(", "3 * total - 0 * sum("),
+        ("raising is no failure", "statuses <= {Status.SKIPPED, Status.ERROR}", "statuses <= {Status.SKIPPED}"),
+        ("one right answer is enough", "int(any(timing.status", "int(all(timing.status"),
+        ("slowest product for the limit", "min(seconds)", "max(seconds)"),
+    ],
+    "bench/judge.py": [
+        ("any logits are right", "answer, logits, floor,", "answer, logits, 1e9 * floor,"),
+        ("a step may do nothing", "if answer[1] < answer[0] else", "if True else"),
+        ("any loss is right", "2 * floor + roundings", "1e9"),
+        ("first image judged alone", "np.arange(size) %", "0 * np.arange(size) %"),
+        ("losses of any form", 'if fault := malformed("losses", answer, (2,), "float64"):', "if fault := None:"),
+    ],
+    "bench/measure.py": [
+        ("kept answer is right", '"images": 1 - self._batch["images"]', '"images": self._batch["images"]'),
+        ("always the same order", "-1 if number % 2 else 1", "1"),
+        ("last answer not judged", "if not self.setting.training:  # in", "if False:  # in"),
+        ("wrong answer is timed", "if checked.status is not Status.PASS:", "if False:"),
+    ],
+    "bench/entrants.py": [
+        (
+            "raising is skipped",
+            "isinstance(error, AbilityError | MissingBackendError)",
+            "isinstance(error, BackendError)",
+        ),
+        ("named and missing is skipped", " and not subject.required", ""),
+        ("all ways measured", "if not (only and each.way) or each.way in only", "if True"),
+        ("unknown way accepted", "if known and (unknown", "if not known and (unknown"),
+        ("engine without a network takes part", "if onnx is None:", "if False:"),
+    ],
 }
 
 MUTATIONS = tuple(
-    Mutation(name, f"netparity/{file}", old, new, RUNS if file.startswith("runs/") else ())
+    Mutation(name, f"netparity/{file}", old, new, _tests(file))
     for file, ways in _CATALOGUE.items()
     for name, old, new in ways
 )
 """The catalogue."""
-
-
-class Copy:
-    """A copy of the packages, in which one test run at a time is made.
-
-    Args:
-        folder: An empty folder for it, and for whatever the tests write.
-        threads: How many the tests may use.
-
-    Attributes:
-        process: The test run, over or not; None before the first.
-    """
-
-    def __init__(self, folder: Path, threads: int = 1) -> None:
-        self.folder = folder
-        for package in PACKAGES:
-            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-        if (settings := ROOT / "pyproject.toml").exists():  # not in an installation
-            shutil.copy(settings, folder)
-        (folder / "temporary").mkdir()
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-        self._environment = dict.fromkeys(THREAD_VARIABLES, str(threads)) | inherited
-        # First the copy, then an installed project, editable or not. A compiled file would outlive its mutation.
-        self._environment |= {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-        self._environment["TMPDIR"] = str(folder / "temporary")
-        self.process: subprocess.Popen[bytes] | None = None
-        self._deadline = 0.0
-
-    def imported(self) -> list[Path]:
-        """The files as which a test run imports the packages."""
-        files = ", ".join(f"{package}.__file__" for package in PACKAGES)
-        command = [sys.executable, "-c", f"import {', '.join(PACKAGES)}\nprint({files}, sep='\\n')"]
-        printed = subprocess.check_output(command, cwd=self.folder, env=self._environment, text=True)
-        return [Path(line) for line in printed.splitlines()]
-
-    def start(self, tests: Sequence[str]) -> None:
-        """Starts a run of ``tests``, as they are called in ``parity_tests``, up to the first that fails."""
-        self._report.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
-        command += [f"--junitxml={self._report}", *(f"parity_tests/{test}" for test in tests)]
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that it is ended with all that it has started, and by nobody else
-            )
-        self._deadline = time.monotonic() + TIMEOUT
-
-    def result(self) -> tuple[Verdict, str] | None:
-        """What came of the run, and the test that failed or why it says nothing; None as long as it goes on."""
-        assert self.process is not None
-        code = self.process.poll()
-        if code is None:
-            if time.monotonic() < self._deadline:
-                return None
-            self.end()
-            return Verdict.BROKEN, f"the tests did not finish within {TIMEOUT:g} s"
-        if code == pytest.ExitCode.OK:
-            return Verdict.SURVIVES, ""
-        cases = ElementTree.parse(self._report).iter("testcase") if self._report.exists() else ()
-        found = [(_name(case), fault) for case in cases for fault in case if fault.tag in ("failure", "error")]
-        for test, fault in found:
-            message = fault.get("message", "")
-            if code != pytest.ExitCode.TESTS_FAILED or fault.tag == "error" or not ASSERTION.match(message):
-                last = ((fault.text or "").splitlines() or [""])[-1]
-                return Verdict.BROKEN, f"{test}: {message.partition(chr(10))[0]} ({last.strip()})"
-            return Verdict.RED, test
-        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return Verdict.BROKEN, f"pytest ended with exit code {code}: {' '.join(lines[-3:])}"
-
-    def end(self) -> None:
-        """Ends the run, if one goes on."""
-        if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-
-    @property
-    def _report(self) -> Path:
-        return self.folder / "report.xml"
-
-    @property
-    def _log(self) -> Path:
-        return self.folder / "output.txt"
-
-
-def _name(case: ElementTree.Element) -> str:
-    """The test as pytest calls it; of a module that cannot be imported, the module."""
-    module = case.get("classname", "").rpartition(".")[2]
-    return f"{module}.py::{case.get('name')}" if module else case.get("name", "")
-
-
-@contextmanager
-def copies(count: int = 1) -> Iterator[list[Copy]]:
-    """So many copies; in the end their test runs are ended, and they are removed."""
-    threads = max(1, (os.cpu_count() or 1) // count)
-    with ExitStack() as stack:
-        # A process that was ended with its tests may still write; then its file is not waited for.
-        temporary = tempfile.TemporaryDirectory(prefix="googlenet-mutations-", ignore_cleanup_errors=True)
-        folder = Path(stack.enter_context(temporary)).resolve()
-        made: list[Copy] = []
-        for number in range(count):
-            (folder / str(number)).mkdir()
-            made.append(Copy(folder / str(number), threads))
-            stack.callback(made[-1].end)
-        yield made
-
-
-def refusal(copy: Copy, tests: Sequence[str]) -> str:
-    """Why no mutation can be judged in ``copy``, or nothing: its tests must pass as it is, and test the copy."""
-    for file in copy.imported():
-        if not file.resolve().is_relative_to(copy.folder):
-            return f"the tests import {file}, which is not in the copy"
-    copy.start(tests)
-    while (result := copy.result()) is None:
-        time.sleep(POLL)
-    verdict, words = result
-    return "" if verdict is Verdict.SURVIVES else f"the tests fail as it is: {words}"
-
-
-def outcomes(mutations: Iterable[Mutation], copies: Sequence[Copy]) -> Iterator[Outcome]:
-    """What becomes of the mutations, tried out side by side, one in each copy; in the order in which they end."""
-    waiting = deque(mutations)
-    free = list(copies)
-    running: dict[Copy, tuple[Mutation, str, float]] = {}
-    while waiting or running:
-        while waiting and free:
-            mutation, copy = waiting.popleft(), free.pop()
-            file = copy.folder / mutation.file
-            source = file.read_text(encoding="utf-8")
-            try:
-                file.write_text(mutation.applied(source), encoding="utf-8")
-            except ValueError as error:
-                free.append(copy)
-                yield Outcome(mutation, Verdict.BROKEN, str(error), 0.0)
-                continue
-            copy.start(mutation.order)
-            running[copy] = mutation, source, time.monotonic()
-        time.sleep(POLL)
-        for copy, (mutation, source, start) in list(running.items()):
-            if (result := copy.result()) is not None:
-                (copy.folder / mutation.file).write_text(source, encoding="utf-8")
-                free.append(copy)
-                del running[copy]
-                yield Outcome(mutation, *result, time.monotonic() - start)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; gives its exit code: 0 if all turn the tests red, 1 if one survives, 2 if one cannot be judged."""
-    parser = argparse.ArgumentParser(
-        prog="python -m parity_tests.proof.mutations", description=(__doc__ or "").partition("\n")[0]
-    )
-    parser.add_argument("words", nargs="*", help="only mutations whose name holds one of these words (default: all)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="how many side by side")
-    parser.add_argument("--verbose", action="store_true", help="say of each mutation which test it turns red")
-    options = parser.parse_args(arguments)
-    console = Console(highlight=False, soft_wrap=True)
-    chosen = [own for own in MUTATIONS if not options.words or any(word in own.name for word in options.words)]
-    if not chosen:
-        parser.error("no mutation's name holds one of these words")
-    tests = tuple(dict.fromkeys(test for mutation in chosen for test in mutation.order))
-    start = time.monotonic()
-    found: list[Outcome] = []
-    jobs = max(1, min(options.jobs, len(chosen)))
-    with copies(jobs) as places, Progress(console=console, transient=True) as progress:
-        task = progress.add_task("without a mutation", total=len(chosen))
-        if words := refusal(places[0], tests):
-            console.print(f"[bold red]No mutation can be judged:[/] {escape(words)}.")
-            return 2
-        for outcome in outcomes(chosen, places):
-            found.append(outcome)
-            progress.update(task, description="mutations", advance=1)
-            if options.verbose or outcome.verdict is not Verdict.RED:
-                console.print(f"{MARKS[outcome.verdict]} {escape(outcome.sentence())}, {outcome.seconds:.1f} s")
-    counts = Counter(outcome.verdict for outcome in found)
-    broken = f", {counts[Verdict.BROKEN]} broken" if counts[Verdict.BROKEN] else ""
-    console.print(
-        f"{len(found)} mutations, {counts[Verdict.RED]} turn the suite red, {counts[Verdict.SURVIVES]} survive{broken}"
-        f" ({time.monotonic() - start:.0f} s)"
-    )
-    return 2 if broken else 1 if counts[Verdict.SURVIVES] else 0
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # which would leave the copies and their tests behind
-    sys.exit(main())

@@ -1,22 +1,16 @@
 """The comparer's false alarms, counted: many cases without a fault, drawn at random, in every installed framework.
 
-Run as ``python -m parity_tests.proof.soundness --seeds 200``. A seed settles everything: weights, images, sizes and
+A seed settles everything: weights, images, sizes and
 counts. An alarm is a mistake of the comparer or of a backend, and worth a person's time either way.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import Progress
 
 from googlenet_np import GOOGLENET, init_weights, sample_images
 from googlenet_np.weights import SCHEMES
@@ -28,11 +22,9 @@ from netparity.verdict.findings import Status
 from netparity.verdict.report import Report
 from netparity.workers.backends import Subject
 from parity_tests.support.backends import FRAMEWORKS
+from parity_tests.support.command import LIMIT
 
-__all__ = ["alarms", "draw_case", "installed", "main", "reports"]
-
-SEEDS_PER_PROCESS = 10
-"""After so many cases the frameworks start afresh: what they keep of models that are gone is up to 80 MB a case."""
+__all__ = ["alarms", "draw_case", "installed", "reports"]
 
 
 def draw_case(seed: int) -> Case:
@@ -74,9 +66,7 @@ def installed() -> list[str]:
 def reports(seeds: Sequence[int], backends: Sequence[str]) -> Iterator[Report]:
     """What the comparer says of each seed's case; it should be nothing but ``pass``."""
     subjects = [Subject(name, f"googlenet_{name}.backend:Backend", required=True) for name in backends]
-    for start in range(0, len(seeds), SEEDS_PER_PROCESS):
-        part = seeds[start : start + SEEDS_PER_PROCESS]
-        yield from run_each(map(draw_case, part), subjects, timeout=60.0 * len(part))
+    yield from run_each(map(draw_case, seeds), subjects, timeout=LIMIT)
 
 
 def alarms(report: Report) -> list[str]:
@@ -87,40 +77,3 @@ def alarms(report: Report) -> list[str]:
         for check in backend.checks
         if check.status is not Status.PASS
     ]
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; gives its exit code: 0 for no alarm, 1 for one, 2 where there is no framework to judge."""
-    parser = argparse.ArgumentParser(
-        prog="python -m parity_tests.proof.soundness", description=(__doc__ or "").partition("\n")[0]
-    )
-    parser.add_argument("--seeds", type=int, default=200, metavar="N", help="how many cases (default: 200)")
-    parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the first seed (default: 0)")
-    options = parser.parse_args(arguments)
-    console = Console(highlight=False)
-    backends = installed()
-    if not backends:
-        console.print("No framework is installed: there is nothing to judge.")
-        return 2
-    start, judged, alarmed = time.monotonic(), 0, 0
-    seeds = range(options.first, options.first + options.seeds)
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task(", ".join(backends), total=len(seeds))
-        for report in reports(seeds, backends):
-            judged += 1
-            progress.advance(task)
-            for alarm in alarms(report):
-                console.print(f"[red]alarm[/] {escape(str(report.settings.to_json()))}\n  {escape(alarm)}")
-            alarmed += report.status is not Status.PASS
-            if judged % SEEDS_PER_PROCESS == 0 and not console.is_terminal:  # a log shows no bar
-                console.print(f"{judged} of {len(seeds)} seeds, {alarmed} with an alarm")
-    minutes = (time.monotonic() - start) / 60
-    console.print(
-        f"{len(seeds)} seeds without a fault, {len(backends)} backends ({', '.join(backends)}): "
-        f"{alarmed} seeds with an alarm, in {minutes:.1f} minutes."
-    )
-    return 1 if alarmed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -16,11 +16,31 @@ from parity_tests.support.backends import require
 FAULT = next(fault for fault in FAULTS if fault.name == "b1.conv: bias missing")
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("batch", batches(), ids=lambda batch: f"{batch[0].name} … {batch[-1].name}")
-def test_faults_are_caught_located_and_named(batch: Sequence[Fault]) -> None:
+def test_faults(batch: Sequence[Fault], record_property: Callable[[str, object], None]) -> None:
     if batch[0].framework != "numpy":
         require(batch[0].framework)
-    assert [outcome.sentence() for outcome in judge(batch) if not outcome.as_catalogued] == []
+    outcomes = list(judge(batch))
+    known = [outcome for outcome in outcomes if outcome.fault.cause is not None]
+    record_property("faults", len(outcomes))
+    record_property("in real frameworks", len(outcomes) * (batch[0].framework != "numpy"))
+    record_property("caught", sum(outcome.caught for outcome in outcomes))
+    record_property("located", sum(outcome.located for outcome in outcomes))
+    record_property("with a known cause", len(known))
+    record_property("named", sum(outcome.named for outcome in known))
+    record_property("named beside others", sum(outcome.named and len(outcome.explanations) > 1 for outcome in known))
+    record_property("misnamed", sum(outcome.misnamed for outcome in outcomes))
+    assert [outcome.sentence() for outcome in outcomes if not outcome.as_catalogued] == []
+
+
+@pytest.mark.exhaustive
+def test_one_fault_in_each_framework() -> None:
+    chosen = [fault for fault in FAULTS if fault.name in ("torch: WithoutReLU", "tf: SamePadding", "mx: ForeignKernel")]
+    for fault in chosen:
+        require(fault.framework)
+    assert [outcome.sentence() for outcome in judge(chosen) if not outcome.as_catalogued] == []
+    assert len(chosen) == 3
 
 
 def test_there_are_as_many_as_are_promised() -> None:

@@ -17,6 +17,8 @@ from PIL import Image
 from googlenet_np.published import TRAINING
 from netparity.network.errors import FileError, OptionError
 from netparity.show.curves import plot
+from parity_tests.support.command import LIMIT
+from parity_tests.support.tiers import representative
 
 pytest.importorskip("matplotlib", reason="Matplotlib is not installed")
 
@@ -90,7 +92,7 @@ def test_a_png_that_can_be_read(tmp_path: Path) -> None:
         assert len(image.convert("RGB").getcolors(2**24) or ()) > 50
 
 
-@pytest.mark.parametrize("ending", ["svg", "png", "pdf"])
+@pytest.mark.parametrize("ending", representative(["svg", "png", "pdf"], quick=["svg"]))
 def test_the_same_histories_give_the_same_file(tmp_path: Path, ending: str) -> None:
     for name in ("one", "two"):
         plot({"torch": TORCH, "tf": TF}, tmp_path / f"{name}.{ending}")
@@ -119,9 +121,9 @@ def test_no_global_state(tmp_path: Path) -> None:
         "assert 'matplotlib.pyplot' not in sys.modules\n"
         "assert settings() == before\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=LIMIT)
 
 
 def test_importing_it_imports_no_matplotlib() -> None:
     code = "import sys, netparity.show.curves, netparity.cli.main; assert 'matplotlib' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=LIMIT)

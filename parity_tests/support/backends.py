@@ -18,7 +18,7 @@ import pytest
 
 from netparity.network.contract import Backend
 
-__all__ = ["BACKENDS", "VARIABLE", "framework", "installed_versions", "load", "package", "require", "required"]
+__all__ = ["BACKENDS", "VARIABLE", "framework", "installed_versions", "late", "load", "package", "require", "required"]
 
 FRAMEWORKS = {"torch": "torch", "tf": "tensorflow", "mx": "mxnet"}
 """Backend to the module of its framework."""
@@ -73,6 +73,41 @@ def framework(name: str) -> Any:
     """The framework itself; or a skip or a failure, as :func:`require` decides."""
     package(name)  # that of MXNet makes MXNet importable
     return import_module(FRAMEWORKS[name])
+
+
+class Late:
+    """Something of a module that is imported when it is first used.
+
+    Of names that begin with ``_``, only ``__version__`` is passed on: pytest asks whatever stands in a test module for
+    others of them when it collects the tests.
+    """
+
+    def __init__(self, module: str, name: str | None) -> None:
+        self._module, self._name = module, name
+
+    def _found(self) -> Any:
+        if self._module == FRAMEWORKS["mx"]:
+            import_module("googlenet_mx")  # makes MXNet importable
+        module = import_module(self._module)
+        return module if self._name is None else getattr(module, self._name)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") and name != "__version__":
+            raise AttributeError(name)
+        return getattr(self._found(), name)
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        return self._found()(*arguments, **options)
+
+
+def late(module: str, name: str | None = None) -> Any:
+    """A module, or a class or function of one, for the top of a test module: collecting the tests does not import it.
+
+    A framework takes seconds to import, in every process of a run, and most processes run no test of most of them.
+    It can be called and asked for attributes. For ``isinstance``, a base class or ``monkeypatch``, import it in the
+    test itself.
+    """
+    return Late(module, name)
 
 
 def installed_versions() -> dict[str, str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["NUMPY", "SMALL", "Command", "Result", "sentence"]
+__all__ = ["LIMIT", "NUMPY", "SMALL", "Command", "Result", "sentence"]
+
+LIMIT = 600.0
+"""Seconds after which a test gives up waiting for a process, so that a hang ends. A busy machine stays far below it."""
 
 SMALL = ("--image-size", "17", "23", "--batch-size", "2")
 NUMPY = ("--backend", "numpy=parity_tests.support.numpy_backend:Backend")

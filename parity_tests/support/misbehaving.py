@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -19,11 +20,15 @@ import numpy.typing as npt
 
 from netparity.network.contract import DType, Gradients, Hyperparameters, LayerGradients, OptimizerState
 from netparity.network.kinds import Layer
+from parity_tests.support.command import LIMIT
 from parity_tests.support.numpy_backend import Backend
 
 Array = npt.NDArray[Any]
 
 LAST_WORDS = "It was the best of times."
+
+HANGING = "GOOGLENET_TEST_HANGING"
+"""Environment variable: a folder in which a backend that hangs leaves a file of its name once it does nothing else."""
 
 
 # Backends that cannot be made, or cannot build a model
@@ -114,26 +119,34 @@ class ExitsAtOnce(RaisesHalfway):
 
 
 class Hangs(RaisesHalfway):
+    @property
+    def signs(self) -> list[str]:
+        """The file that says that it hangs, if anybody asked for one."""
+        return [str(Path(os.environ[HANGING], type(self).__name__))] if HANGING in os.environ else []
+
     def end(self) -> None:
-        time.sleep(3600)
+        for sign in self.signs:
+            Path(sign).touch()
+        time.sleep(LIMIT)
 
 
-class HangsDeaf(RaisesHalfway):
+class HangsDeaf(Hangs):
     """Hangs with a child process beside it, and neither minds being asked to go."""
 
     def end(self) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        subprocess.run([sys.executable, "-c", "import time; time.sleep(3600)"], check=False)
+        code = f"import pathlib, sys, time; [pathlib.Path(sign).touch() for sign in sys.argv[1:]]; time.sleep({LIMIT})"
+        subprocess.run([sys.executable, "-c", code, *self.signs], check=False)
 
 
-class LeavesHeir(RaisesHalfway):
+class LeavesHeir(Hangs):
     """Dies, but for a child that has left its process group and holds all its files open."""
 
     def end(self) -> NoReturn:
         if os.fork():
             os._exit(5)
         os.setsid()
-        time.sleep(60)
+        super().end()
         os._exit(0)
 
 
@@ -254,6 +267,11 @@ class TrainsInSilence(Backend):
 class ForgetsItsState(Backend):
     def train(self, batches: Any, hyperparameters: Hyperparameters, **options: Any) -> Any:
         super().train(batches, hyperparameters, **options)
+
+
+class AppliesMomentumTwice(Backend):
+    def step(self, w: Array, v: Array, g: Array, hyperparameters: Hyperparameters, size: int) -> tuple[Array, Array]:
+        return super().step(w, hyperparameters.momentum * v, g, hyperparameters, size)
 
 
 class TrainsToNaN(Backend):

@@ -10,7 +10,8 @@ import sys
 import pytest
 
 PROBE = """
-import resource
+import ctypes, resource
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: a huge page is one fault for five hundred pages
 from netparity.system.allocator import keep_freed_memory
 keep_freed_memory()
 def faults():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -69,7 +70,7 @@ def test_numpy_gets_the_kernels_and_the_variable_is_gone() -> None:
 
 
 def test_what_the_environment_has_chosen_stays() -> None:
-    if not told()[0]:
-        pytest.skip("this NumPy has no OpenBLAS")
+    if not told()[0] or platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("this NumPy has no OpenBLAS with the kernels of Prescott")
     found, variable = told(OPENBLAS_CORETYPE="Prescott")
     assert (found, variable) == ("Prescott", "Prescott")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import pytest
 
 from googlenet_np import GOOGLENET, init_weights, load_images, sample_images, save_weights
 from netparity.compare.comparison import Comparison
-from netparity.compare.recording import record_case
+from netparity.compare.recording import record, record_case
 from netparity.compare.stored import judge_trace
 from netparity.files.trace import ACTIVATIONS, Trace, open_trace, write_trace
 from netparity.network.errors import FileError, ImagesError, OptionError, WeightsError
@@ -26,6 +24,7 @@ from netparity.verdict.report import BackendReport
 from netparity.workers.backends import Subject
 from parity_tests.support.misbehaving import ForgetsABias
 from parity_tests.support.numpy_backend import Backend
+from parity_tests.support.tiers import representative
 
 NUMPY = "numpy=parity_tests.support.numpy_backend:Backend"
 WRONG = "wrong=parity_tests.support.misbehaving:ForgetsABias"
@@ -43,15 +42,14 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
-    """A whole trace of one backend in one precision, recorded once by the command."""
+    """A whole trace of one backend in one precision, recorded once."""
     folder = tmp_path_factory.mktemp("traces")
 
     def get(backend: str, dtype: str) -> Path:
         path = folder / f"{backend.partition('=')[0]}-{dtype}.safetensors"
         if not path.exists():
-            command = [sys.executable, "-m", "netparity", "record", backend, "-o", str(path), "--seed", "3"]
-            command += ["--image-size", "17", "23", "--batch-size", "2", "--dtype", dtype]
-            subprocess.run(command, check=True, timeout=300)
+            trace = record(backend, dtype=dtype, seed=3, **SMALL)
+            write_trace(path, trace.header, trace.tensors)
         return path
 
     return get
@@ -87,7 +85,9 @@ def rewritten(path: Path, folder: Path, **header: Any) -> Path:
 
 
 @pytest.mark.parametrize(
-    "backend", [NUMPY, "parity_tests.support.numpy_backend:Backend", Backend], ids=["named", "target", "class"]
+    "backend",
+    representative([NUMPY, "parity_tests.support.numpy_backend:Backend", Backend], quick=[NUMPY]),
+    ids=["named", "target", "class"],
 )
 def test_a_backend_that_is_right_passes(backend: Any) -> None:
     report = judged(backend, dtype="float32", **SMALL)
@@ -95,6 +95,7 @@ def test_a_backend_that_is_right_passes(backend: Any) -> None:
     assert [str(check.check) for check in report.checks][:3] == ["weights float32", "shapes float32", "layers float32"]
 
 
+@pytest.mark.exhaustive
 def test_both_precisions_are_judged_where_none_is_named() -> None:
     report = judged(NUMPY, **SMALL)
     assert {check.check.dtype for check in report.checks} == {"float32", "float64"}
@@ -123,6 +124,7 @@ def test_weights_and_images_may_be_arrays(tmp_path: Path) -> None:
     assert "  case: float32, 2 × 3×9×13 from the caller, weights of the caller" in lines
 
 
+@pytest.mark.exhaustive
 def test_weights_and_images_may_be_files(tmp_path: Path) -> None:
     save_weights(tmp_path / "weights.safetensors", init_weights(1, num_classes=4))
     np.save(tmp_path / "images.npy", np.arange(2 * 9 * 13, dtype=np.uint8).reshape(2, 1, 9, 13))
@@ -138,10 +140,13 @@ def test_weights_and_images_may_be_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("backend", "words"),
-    [
-        ("parity_tests.support.misbehaving:RaisesWhenMade", "no device was found"),
-        ("parity_tests.support.misbehaving:IsKilled", "was killed by SIGKILL"),
-    ],
+    representative(
+        [
+            ("parity_tests.support.misbehaving:RaisesWhenMade", "no device was found"),
+            ("parity_tests.support.misbehaving:IsKilled", "was killed by SIGKILL"),
+        ],
+        quick=lambda case: "IsKilled" in case[0],
+    ),
 )
 def test_a_backend_that_gives_nothing_fails_with_its_last_words(backend: str, words: str, golden: Path) -> None:
     assert words in failure(backend, dtype="float32", **SMALL)[1]
@@ -175,12 +180,14 @@ def test_other_numbers_fail(golden: Path) -> None:
     )
 
 
+@pytest.mark.exhaustive
 def test_a_golden_of_wrong_numbers_is_called_that(golden: Path, tmp_path: Path) -> None:
     update_golden(WRONG, tmp_path / "wrong.safetensors", weights=3, **SMALL)
     lines = failure(NUMPY, golden=tmp_path / "wrong.safetensors")
     assert "  against the float64 reference: numpy passes, so it is the golden that is wrong" in lines
 
 
+@pytest.mark.exhaustive
 def test_what_differs_in_versions_is_named(golden: Path, tmp_path: Path) -> None:
     older = rewritten(golden, tmp_path, versions={"numpy": "1.0"})
     assert f"  numpy: 1.0 before, {np.__version__} now" in failure(WRONG, golden=older)
@@ -205,12 +212,15 @@ def test_bits_that_rounding_explains(golden: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [
-        ({"weights": 4}, "other weights"),
-        ({"batch_size": 1}, "other images"),
-        ({"image_size": (9, 9)}, "other images"),
-        ({"dtype": "float64"}, "another precision (float32 and float64)"),
-    ],
+    representative(
+        [
+            ({"weights": 4}, "other weights"),
+            ({"batch_size": 1}, "other images"),
+            ({"image_size": (9, 9)}, "other images"),
+            ({"dtype": "float64"}, "another precision (float32 and float64)"),
+        ],
+        quick=lambda case: "weights" in case[0],
+    ),
 )
 def test_a_golden_of_another_case_is_refused(golden: Path, options: dict[str, Any], words: str) -> None:
     with pytest.raises(OptionError) as error:
@@ -224,6 +234,7 @@ def test_no_golden(tmp_path: Path) -> None:
         assert_parity(NUMPY, golden=tmp_path / "none")
 
 
+@pytest.mark.exhaustive
 def test_an_update_keeps_what_is_not_given_anew(golden: Path, tmp_path: Path) -> None:
     path = tmp_path / "new" / "golden.safetensors"
     update_golden(NUMPY, path, weights=3, image_size=(17, 23), batch_size=2, dtype="float64")
@@ -252,7 +263,7 @@ def test_an_update_that_fails_leaves_what_is_there(golden: Path, tmp_path: Path)
 # Traces
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", representative(["float32", "float64"], quick=["float32"]))
 def test_a_trace_is_judged_by_the_reference(whole: Callable[[str, str], Path], dtype: str) -> None:
     report = judged(whole(NUMPY, dtype))
     assert report.status is Status.PASS
@@ -263,6 +274,7 @@ def test_a_trace_is_judged_by_the_reference(whole: Callable[[str, str], Path], d
     assert lines[1].startswith(f"  fail {check}: {LAYER} use")
 
 
+@pytest.mark.exhaustive
 def test_a_trace_is_judged_on_as_many_gradients_as_it_has(tmp_path: Path) -> None:
     """It has those of eight images, a run those of two; and whatever it says of them must be a number of images."""
     case = Case(GOOGLENET, init_weights(0), *sample_images(9, image_size=(5, 7)))
@@ -288,7 +300,7 @@ def test_a_golden_cannot_be_judged_by_the_reference(golden: Path) -> None:
         assert_parity(golden)
 
 
-@pytest.mark.parametrize("options", [{"weights": 4}, {"batch_size": 1}])
+@pytest.mark.parametrize("options", representative([{"weights": 4}, {"batch_size": 1}], quick=[{"weights": 4}]))
 def test_a_trace_of_another_case_is_refused(whole: Callable[[str, str], Path], options: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=r"is of other (weights|images) than the case"):
         assert_parity(whole(NUMPY, "float32"), **options)

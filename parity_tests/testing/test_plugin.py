@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 import netparity.testing.assertions  # noqa: F401 – pytester forgets what its runs import, and would import it by halves
 from netparity.files.trace import open_trace
+from netparity.testing import update_golden
+from parity_tests.support.command import LIMIT
 from parity_tests.support.interpreter import register
 
 pytest_plugins = ["pytester"]
@@ -34,6 +37,21 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     """A suite whose tests lie in a folder of their own, with a golden that they may make."""
     pytester.mkdir("tests")
     return pytester
+
+
+@pytest.fixture(scope="module")
+def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``--parity-update`` makes of the NumPy backend, as the first test below sees it do; not to be changed."""
+    path = tmp_path_factory.mktemp("goldens") / "numpy.safetensors"
+    update_golden(NUMPY, path, batch_size=2, image_size=(9, 13))
+    return path
+
+
+@pytest.fixture
+def kept(suite: pytest.Pytester, golden: Path) -> None:
+    """The suite has its golden already."""
+    suite.mkdir("tests/kept")
+    shutil.copy(golden, suite.path / "tests" / "kept" / "numpy.safetensors")
 
 
 def write(suite: pytest.Pytester, *backends: str, options: str = "") -> None:
@@ -68,9 +86,8 @@ def test_a_golden_is_written_and_then_compared_with(suite: pytest.Pytester) -> N
     assert path.read_bytes() == before
 
 
+@pytest.mark.usefixtures("kept")
 def test_a_failure_names_the_layer_and_shows_the_test_alone(suite: pytest.Pytester) -> None:
-    write(suite, NUMPY)
-    run(suite, "--parity-update").assert_outcomes(passed=1)
     write(suite, WRONG)
     result = run(suite)
     result.assert_outcomes(failed=1)
@@ -88,6 +105,7 @@ def test_a_failure_names_the_layer_and_shows_the_test_alone(suite: pytest.Pytest
     result.stdout.no_fnmatch_line("*testing.py*")
 
 
+@pytest.mark.exhaustive
 def test_a_golden_of_wrong_numbers_is_written_with_a_warning(suite: pytest.Pytester) -> None:
     write(suite, WRONG)
     result = run(suite, "--parity-update")
@@ -112,11 +130,12 @@ JITTER = """
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["one process", "xdist"])
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize(
+    "workers", [(), pytest.param(("-n", "1"), marks=pytest.mark.exhaustive)], ids=["one process", "xdist"]
+)
 def test_other_bits_that_rounding_explains_pass_and_are_shown(suite: pytest.Pytester, workers: tuple[str, ...]) -> None:
     """Also of a backend in the folder of the tests, which pytest alone puts on the path."""
-    write(suite, NUMPY)
-    run(suite, "--parity-update").assert_outcomes(passed=1)
     suite.makepyfile(**{"tests/later": JITTER})
     write(suite, "later:Later")
     result = suite.runpytest_subprocess(*PLUGIN[:2], *workers)
@@ -149,6 +168,7 @@ def test_without_a_golden_the_reference_judges(suite: pytest.Pytester) -> None:
     )
 
 
+@pytest.mark.exhaustive
 def test_a_pass_with_skipped_checks_says_so(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         """
@@ -235,6 +255,7 @@ def test_an_entry_point_and_a_request_load_it_once(tmp_path: Path) -> None:
             env={**os.environ, "PYTHONPATH": path},
             capture_output=True,
             text=True,
+            timeout=LIMIT,
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
         assert "1 passed" in ran.stdout

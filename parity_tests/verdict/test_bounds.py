@@ -280,6 +280,7 @@ def test_float32_gradients_are_within_their_bounds_and_anything_less_is_not(laye
     assert min(found.share for found in measured[8]) > 8
 
 
+@pytest.mark.exhaustive
 @settings(deadline=None, max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_no_alarm_without_a_fault(seed: int) -> None:

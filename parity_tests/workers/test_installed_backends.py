@@ -22,6 +22,7 @@ from netparity.network.errors import OptionError
 from netparity.network.registered import BACKEND_GROUP
 from netparity.workers.backends import Subject, choose, find_backend
 from parity_tests.support.interpreter import register
+from parity_tests.support.tiers import representative
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -93,9 +94,9 @@ def outside(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("arguments", [("--backend", "outsider"), ()], ids=["named", "default run"])
-def test_a_registered_backend_is_found_and_judged(tmp_path: Path, outside: Path, arguments: tuple[str, ...]) -> None:
-    backends = run(*arguments, folder=tmp_path, path=[outside])
+@pytest.mark.parametrize("arguments", representative(["--backend outsider", ""], quick=[""]))
+def test_a_registered_backend_is_found_and_judged(tmp_path: Path, outside: Path, arguments: str) -> None:
+    backends = run(*arguments.split(), folder=tmp_path, path=[outside])
     backend = backends["outsider"]
     assert backend["status"] == "pass"
     assert backend["versions"].keys() == {"numpy"}
@@ -125,6 +126,7 @@ def test_a_backend_of_another_network_is_asked_for_by_its_full_name_alone(
         find_backend("jax")
 
 
+@pytest.mark.exhaustive
 def test_the_example_passes(tmp_path: Path) -> None:
     for framework in ("onnx", "onnxruntime", "torch"):
         if find_spec(framework) is None:

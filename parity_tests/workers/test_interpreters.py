@@ -16,7 +16,8 @@ from netparity.network.errors import OptionError
 from netparity.workers.backends import Subject, choose
 from netparity.workers.interpreters import START, find_interpreter
 from parity_tests.support.backends import FRAMEWORKS, require
-from parity_tests.support.command import NUMPY, SMALL, Command
+from parity_tests.support.command import LIMIT, NUMPY, SMALL, Command
+from parity_tests.support.tiers import representative
 
 ROOT = Path(netparity.__file__).parent.parent
 TARGET = "parity_tests.support.numpy_backend:Backend"
@@ -60,11 +61,14 @@ OWN = ("PIL", "jinja2", "matplotlib", "pooch", "rich", "safetensors", "threadpoo
 
 @pytest.mark.parametrize(
     "module",
-    [
-        "netparity.workers.worker",
-        "parity_tests.support.numpy_backend",
-        *(f"googlenet_{name}.backend" for name in FRAMEWORKS),
-    ],
+    representative(
+        [
+            "netparity.workers.worker",
+            "parity_tests.support.numpy_backend",
+            *(f"googlenet_{name}.backend" for name in FRAMEWORKS),
+        ],
+        quick=["netparity.workers.worker", "googlenet_torch.backend"],
+    ),
 )
 def test_a_worker_needs_its_framework_and_numpy_alone(module: str) -> None:
     name = module.partition(".")[0].removeprefix("googlenet_")
@@ -117,6 +121,7 @@ def test_two_interpreters_are_compared(command: Command, interpreter: Interprete
     assert "backend: numpy | other" in result.words
 
 
+@pytest.mark.exhaustive
 def test_a_record_by_another_interpreter(command: Command, interpreter: Interpreter, tmp_path: Path) -> None:
     out = tmp_path / "trace.safetensors"
     result = command("record", f"numpy={TARGET}", "-o", out, *SMALL, "--python", interpreter("go_on()"))
@@ -187,17 +192,19 @@ BAD = {
         "print('goodbye', flush=True); os.kill(os.getpid(), 9)",
         "killed by SIGKILL, as when memory runs out; its last words: goodbye",
     ),
-    "hangs": ("time.sleep(600)", "did not finish within 2 s and was ended"),
-    "answers no JSON": ("send(b'hello'); time.sleep(600)", "sent what is no reply and was ended"),
-    "answers no text": ("send(b'\\xff'); time.sleep(600)", "sent what is no reply and was ended"),
-    "answers no reply": ("send(b'[1]'); time.sleep(600)", "sent what is no reply and was ended"),
-    "answers half a reply": ("send(b'{}'); time.sleep(600)", "sent what is no reply and was ended"),
-    "answers half an error": ("send(b'{\"error\": 1}'); time.sleep(600)", "sent what is no reply and was ended"),
-    "answers unasked": ("send(b'[]\\n' * 500); time.sleep(600)", "sent what is no reply and was ended"),
+    "hangs": (f"time.sleep({2 * LIMIT})", "did not finish within 2 s and was ended"),
+    "answers no JSON": ("send(b'hello'); time.sleep(6000)", "sent what is no reply and was ended"),
+    "answers no text": ("send(b'\\xff'); time.sleep(6000)", "sent what is no reply and was ended"),
+    "answers no reply": ("send(b'[1]'); time.sleep(6000)", "sent what is no reply and was ended"),
+    "answers half a reply": ("send(b'{}'); time.sleep(6000)", "sent what is no reply and was ended"),
+    "answers half an error": ("send(b'{\"error\": 1}'); time.sleep(6000)", "sent what is no reply and was ended"),
+    "answers unasked": ("send(b'[]\\n' * 500); time.sleep(6000)", "sent what is no reply and was ended"),
 }
 
 
-@pytest.mark.parametrize("what", BAD)
+@pytest.mark.parametrize(
+    "what", representative(BAD, quick=["lacks NumPy", "dies", "hangs", "answers no JSON", "answers half a reply"])
+)
 def test_an_interpreter_that_misbehaves_is_an_error(command: Command, interpreter: Interpreter, what: str) -> None:
     source, words = BAD[what]
     timeout = ("--timeout", 2) if what == "hangs" else ()

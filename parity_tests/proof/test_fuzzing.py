@@ -1,0 +1,41 @@
+"""The tests of other folders that draw their examples, with more of them than they draw every day, and other ones."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from parity_tests.proof.records import ROOT, digest
+from parity_tests.support.command import LIMIT
+
+FACTOR = 5
+FILES = sorted(
+    str(path.relative_to(ROOT))
+    for path in (ROOT / "parity_tests").rglob("test_*.py")
+    if re.search(r"^from hypothesis import", path.read_text(encoding="utf-8"), re.MULTILINE)
+)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("file", FILES)
+def test_more_examples(file: str, record_property: Callable[[str, object], None]) -> None:
+    seed = int(digest()[:8], 16)  # other examples each time that anything has changed
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "parity_tests.proof.more_examples", "-p", "no:cacheprovider"]
+    process = subprocess.run(
+        [*command, f"--hypothesis-seed={seed}", "--hypothesis-show-statistics", "-m", "hypothesis", file],
+        cwd=ROOT,
+        env=os.environ | {"NETPARITY_EXAMPLES": str(FACTOR)},
+        capture_output=True,
+        text=True,
+        timeout=6 * LIMIT,  # only so that a hang ends
+        check=False,
+    )
+    examples = re.findall(r"(\d+) passing,", process.stdout)
+    record_property("examples", sum(map(int, examples)))
+    assert process.returncode == 0, f"with --hypothesis-seed={seed}:\n{process.stdout}{process.stderr}"
+    assert examples
