@@ -457,6 +457,7 @@ def engine_timings(measured: Measured) -> list[tuple[str, str, Status, int]]:
     return [(timed.backend, timed.version, timed.status, len(timed.seconds)) for timed in measured.timings]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("engines")
 def test_an_engine_runs_what_a_backend_writes() -> None:
     result = run_bench([subject("Alone"), subject("Writer")], plan(rounds=2))

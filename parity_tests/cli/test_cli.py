@@ -141,6 +141,7 @@ def test_strict_takes_no_skip_for_a_pass(command: Command, name: str) -> None:
     assert "layer gradients float32" in result.err
 
 
+@pytest.mark.exhaustive
 def test_strict_leaves_a_pass_a_pass_and_a_failure_a_failure(command: Command) -> None:
     assert command(*SMALL, *NUMPY, "--strict", "--dtype", "float32").code == 0
     assert command(*SMALL, *misbehaving("GivesNaN"), "--strict", "--dtype", "float32").code == 1

@@ -288,6 +288,7 @@ def test_each_row_is_judged_and_the_bad_ones_cost_nobody_else(
     assert open_trace(tmp_path / "traces" / "one.safetensors").header["backend"] == "one"
 
 
+@pytest.mark.exhaustive
 def test_rows_that_differ_within_rounding_pass(run_matrix: Callable[..., tuple[int, str, dict[str, Any]]]) -> None:
     content = """
     entries = [

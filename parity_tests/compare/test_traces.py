@@ -262,6 +262,7 @@ def test_help_of_compare_says_what_a_trace_decides(command: Command) -> None:
         assert f"the trace's, else {default})" in words
 
 
+@pytest.mark.exhaustive
 def test_a_live_backend_runs_what_the_trace_ran(command: Command, tmp_path: Path) -> None:
     images, _ = sample_images(2, image_size=(8, 9), in_channels=3)
     np.save(tmp_path / "images.npy", images)

@@ -64,6 +64,7 @@ def test_every_format_into_every_format(
     assert [path.name for path in tmp_path.iterdir()] == [f"out{target}"]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("dtype", "in_channels", "num_classes"),
     representative([("float32", 1, 1), ("float64", 3, 7), ("float32", 4, 1000)], quick=[("float64", 3, 7)]),
@@ -199,6 +200,7 @@ def assert_converts(path: Path, weights: Weights, command: Command, words: str) 
 # Frameworks
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("source", "target"),
     representative(
@@ -296,6 +298,7 @@ def test_a_full_disk_keeps_the_old_file(ending: str, stored: Stored, tiny_disk: 
     assert contents(tiny_disk) == {f"{tiny_disk}/out{ending}": b"precious"}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_limit_on_files_keeps_the_old_file(ending: str, stored: Stored, tmp_path: Path, command: Command) -> None:
     if backend := ENDINGS[ending]:

@@ -103,6 +103,7 @@ def test_torch_reads_what_is_saved_and_writes_what_is_read(any_weights: Weights,
     assert_same_bits(googlenet_torch.load_checkpoint(tmp_path / "own.pth"), any_weights)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("suffix", "padding"),
     representative(product([".keras", ".weights.h5"], ["symmetric", "same"]), quick=[(".keras", "same")]),
@@ -183,6 +184,7 @@ def test_torch_source(tree: str, any_weights: Weights, images: Array, tmp_path: 
     assert_same_network(source_torch.logits(net.double(), images), loaded, images)
 
 
+@pytest.mark.exhaustive
 def test_tf_source(any_weights: Weights, images: Array, tmp_path: Path) -> None:
     googlenet_tf = package("tf")
     from parity_tests.source_document import tf_model as source_tf
@@ -523,12 +525,14 @@ def test_keras_wants_an_ending(weights: Weights, tmp_path: Path) -> None:
         googlenet_tf.save_checkpoint(tmp_path / "net.h5", weights)
 
 
+@pytest.mark.exhaustive
 def test_no_folder_to_write_to(file_format: tuple[ModuleType, str], weights: Weights, tmp_path: Path) -> None:
     framework, suffix = file_format
     with pytest.raises(FileError, match=r"Cannot write .*: No such file"):
         framework.save_checkpoint(tmp_path / "nowhere" / f"net{suffix}", weights)
 
 
+@pytest.mark.exhaustive
 def test_a_full_disk_leaves_the_old_file(file_format: tuple[ModuleType, str], weights: Weights, tmp_path: Path) -> None:
     framework, suffix = file_format
     path = tmp_path / f"net{suffix}"

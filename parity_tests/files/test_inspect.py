@@ -61,6 +61,7 @@ def document(command: Command, path: Path) -> dict[str, Any]:
 # Sound files
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_the_same_weights_have_the_same_hashes_in_every_format(
     ending: str, stored: Stored, weights: Weights, command: Command, tmp_path: Path
@@ -91,6 +92,7 @@ def test_what_a_person_sees(stored: Stored, weights: Weights, command: Command) 
     assert result.words.endswith("sound: the 116 tensors of a GoogLeNet, whole and finite.")
 
 
+@pytest.mark.exhaustive
 def test_other_names_stand_beside_the_canonical_ones(stored: Stored, command: Command) -> None:
     require("tf")
     result = command("inspect", stored(".keras"))

@@ -344,7 +344,8 @@ class TestModelSource:
         modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
         modules += ["." * node.level + (node.module or "") for node in nodes if isinstance(node, ast.ImportFrom)]
         packages = {module.split(".")[0] for module in modules}
-        assert packages - set(sys.stdlib_module_names) == {FRAMEWORKS[backend]}
+        own = {f"googlenet_{backend}"}  # for TensorFlow, layers that are written as its siblings write them
+        assert packages - set(sys.stdlib_module_names) - own == {FRAMEWORKS[backend]}
 
     def test_can_be_read_in_one_sitting(self, backend: str) -> None:
         source = model_source(backend)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-PAGES = HERE.parent / "docs" / "differences"
+PAGES = HERE.parents[1] / "docs" / "differences"
 
 pytestmark = pytest.mark.skipif(not PAGES.exists(), reason="docs/differences is only in the repository")
 

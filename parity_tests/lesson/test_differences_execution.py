@@ -69,6 +69,7 @@ def jumps(gradients_at: Callable[[int], Gradients]) -> dict[str, float]:
 # Kinks
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", representative(BACKENDS, quick=["torch"]))
 def test_kinks(name: str) -> None:
     """10⁻¹² on either side of one kink: the same logits, and gradients that are apart by the same jump everywhere."""
@@ -82,6 +83,7 @@ def test_kinks(name: str) -> None:
     assert actual == pytest.approx(desired, rel=1e-6, abs=1e-10)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", representative(BACKENDS, quick=["mx"]))  # whose backward pass is of its own forward
 def test_float32_gradients_are_those_of_their_own_decisions(name: str) -> None:
     """Off by percents from a reference on the other side of the kink, and not from one that decides as they do.
@@ -118,7 +120,7 @@ def training(name: str) -> AbstractContextManager[Any]:
 # Graphs
 
 
-@each_framework
+@pytest.mark.parametrize("name", representative(BACKENDS, quick=["torch"]))
 def test_graph_and_eager(name: str) -> None:
     """A graph gives what eager calls give; PyTorch's the same bits, as it is the same calls, in the same order."""
     own = package(name)

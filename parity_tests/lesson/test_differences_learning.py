@@ -65,6 +65,7 @@ def fan_in(weights: dict[str, Array], layer: str) -> int:
 # Initialisation
 
 
+@pytest.mark.exhaustive
 @each_framework
 def test_default_initialisation(name: str) -> None:
     weights = package(name).export_weights(default_model(name))
@@ -87,6 +88,7 @@ def test_of_the_schemes_pytorchs_alone_loses_the_image(scheme: str) -> None:
     assert seen < 1e-4 if scheme == "pytorch" else seen > 1e-3
 
 
+@pytest.mark.exhaustive
 @each_framework
 def test_bias_initialisation(name: str) -> None:
     model = default_model(name)
@@ -205,6 +207,7 @@ def vanishing(name: str) -> dict[str, bool]:
     return {mode: bool((output == 0).any()) for mode, output in outputs.items()}
 
 
+@pytest.mark.exhaustive
 @each_framework
 def test_no_layer_of_this_network_listens_to_the_mode(name: str) -> None:
     model = package(name).GoogLeNet()

@@ -218,6 +218,7 @@ def test_threads_of_a_process_that_has_mxnet() -> None:
     assert by_itself <= asked_for <= cores_there
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", BACKENDS)
 def test_determinism(name: str) -> None:
     """On the same threads, gradients repeat bit for bit."""
@@ -260,6 +261,7 @@ def test_determinism_by_torch_seed() -> None:
     assert not twice(np.random.seed, draw)
 
 
+@pytest.mark.exhaustive
 def test_determinism_by_keras_seed() -> None:
     """``tf.random.set_seed`` does not reach the initial weights of Keras 3; Python's ``random`` does."""
     tf = keras_3()

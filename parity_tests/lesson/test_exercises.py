@@ -57,7 +57,7 @@ def assert_close(actual: Array, desired: Array) -> None:
 # Variants
 
 
-@pytest.mark.parametrize(("name", "training"), representative(CASES, quick=[("batch_norm", True), ("residual", False)]))
+@pytest.mark.parametrize(("name", "training"), representative(CASES, quick=[("batch_norm", True)]))
 def test_a_variant_is_its_table(implementation: Any, name: str, training: bool) -> None:
     variant = variants.VARIANTS[name]
     weights = variants.init_weights(variant, 0, in_channels=2, num_classes=7)
@@ -68,6 +68,7 @@ def test_a_variant_is_its_table(implementation: Any, name: str, training: bool) 
     assert_close(actual, variants.forward(variant, weights, images, training=training)["fc"])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("name", "training"), representative(CASES, quick=[("batch_norm", True)]))
 def test_the_frameworks_go_back_through_a_variant_alike(name: str, training: bool) -> None:
     """Its gradient by the images, which comes through every layer: theirs agree, as the reference only goes forward."""
@@ -137,6 +138,7 @@ def test_a_variant_of_mxnet_hybridizes(name: str) -> None:
     assert_close(module.outputs(model, images), before)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", representative(variants.VARIANTS, quick=["small"]))
 def test_a_variant_of_tensorflow_is_a_keras_model(name: str) -> None:
     load("tf")
@@ -246,6 +248,7 @@ def kept_variance(framework: str, backward: bool = True) -> float:
 # The smallest image
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("size", "silent"), [(64, 16), (65, 0)])
 def test_from_65_pixels_on_every_weight_has_a_say(size: int, silent: int) -> None:
     """The last 5x5 convolution at 2x2 pixels has 16 of its 25 taps on the image in some place, and 9 nowhere."""

@@ -163,6 +163,7 @@ def test_prediction_agrees_with_activations(backend: Backend, small: GroundTruth
     np.testing.assert_allclose(predicted, small.activations["fc"], rtol=0, atol=1e-12)
 
 
+@pytest.mark.exhaustive
 def test_prediction_takes_another_size_afterwards(model64: BuiltModel, small: GroundTruth) -> None:
     model64.predict(small.images.astype(np.float64))
     other = truth_of(random_images(3, 1, 20, 65))

@@ -201,6 +201,7 @@ def joint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Joint]:
     return run
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", representative(BACKENDS, ["torch"]))
 def test_two_processes_take_the_steps_of_one(name: str, joint: Callable[[str], Joint]) -> None:
     backend = load(name)
@@ -241,6 +242,7 @@ def test_mxnet_has_the_weights_before_it_sends_gradients(monkeypatch: pytest.Mon
     assert events == ["broadcast"] * 116 + ["waitall"] + ["pushpull"] * 116
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", representative([name for name in BACKENDS if DEATHS[name]], ["torch"]))
 def test_when_one_dies_the_other_ends_with_an_error(name: str, joint: Callable[[str], Joint]) -> None:
     require(name)

@@ -9,6 +9,7 @@ from importlib import import_module
 import pytest
 
 from parity_tests.support.backends import BACKENDS, FRAMEWORKS, require
+from parity_tests.support.tiers import representative
 
 PACKAGES = ("googlenet_np", *(f"googlenet_{backend}" for backend in BACKENDS))
 
@@ -20,7 +21,7 @@ for name in sys.modules:
 """
 
 
-@pytest.fixture(params=PACKAGES)
+@pytest.fixture(params=representative(PACKAGES, ["googlenet_torch"]))
 def package(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     if name != "googlenet_np":

@@ -76,11 +76,11 @@ IMPORT = """
     ("package", "backend"),
     [
         ("googlenet_np", None),
-        ("netparity", None),
+        pytest.param("netparity", None, marks=pytest.mark.exhaustive),  # the command's module imports it
         ("netparity.cli.main", None),
         ("googlenet_torch.backend", "torch"),
-        ("googlenet_tf.backend", "tf"),
-        ("googlenet_mx.backend", "mx"),
+        pytest.param("googlenet_tf.backend", "tf", marks=pytest.mark.exhaustive),
+        pytest.param("googlenet_mx.backend", "mx", marks=pytest.mark.exhaustive),
     ],
 )
 def test_an_import_loads_no_other_framework_and_leaves_everything_as_it_was(
@@ -214,7 +214,7 @@ MAY_IMPORT = {
 
 MODEL_MAY_IMPORT = {
     "googlenet_torch": {"torch"},
-    "googlenet_tf": {"tensorflow", "keras"},
+    "googlenet_tf": {"tensorflow", "keras", "googlenet_tf"},
     "googlenet_mx": {"mxnet", "googlenet_mx"},  # its own _numpy_bool, without which MXNet cannot be imported
 }
 """``model.py`` is the book's page: it needs its framework alone."""

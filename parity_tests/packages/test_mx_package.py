@@ -94,6 +94,7 @@ def run_python(code: str, *arguments: str, folder: Path, path: list[str] | None 
 # Importing
 
 
+@pytest.mark.exhaustive
 def test_import_leaves_numpy_and_mxnet_as_they_were(tmp_path: Path) -> None:
     code = """
 import sys
@@ -347,6 +348,7 @@ def test_import_into_a_model_that_has_run(
     assert abs(after - before).max() > 1e-3
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("hybridized", [False, True])
 @pytest.mark.parametrize("initialized", [False, True])
 def test_import_needs_no_forward_pass(initialized: bool, hybridized: bool, weights: Weights, images: Array) -> None:

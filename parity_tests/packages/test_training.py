@@ -170,6 +170,7 @@ ALONE: dict[str, dict[str, float]] = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", representative(ALONE, ["weight_decay"]))
 def test_each_hyperparameter_alone(backend: Backend, name: str) -> None:
     plain, changed = Hyperparameters(), Hyperparameters(**ALONE[name])
@@ -275,6 +276,7 @@ def test_other_hyperparameters_begin_anew(backend: Backend) -> None:
     assert_agrees(after, Trained(weights, state, after.steps))
 
 
+@pytest.mark.exhaustive
 def test_another_learning_rate_keeps_the_velocity(backend: Backend) -> None:
     """Where a framework's momentum holds the learning rate, a state must be converted, not copied."""
     model = build(backend)
@@ -321,6 +323,7 @@ def test_everything_else_uses_the_new_weights(backend: Backend) -> None:
         assert_close(actual.weights, right.weights, right.weights)
 
 
+@pytest.mark.exhaustive
 def test_what_is_handed_in_is_left_alone(backend: Backend) -> None:
     weights = {name: array.copy() for name, array in initial().items()}
     state = OptimizerState({name: array.copy() for name, array in desired(2, ALL).state.arrays.items()}, 1.0)
@@ -336,6 +339,7 @@ def test_what_is_handed_in_is_left_alone(backend: Backend) -> None:
             np.testing.assert_array_equal(array, right)
 
 
+@pytest.mark.exhaustive
 def test_what_comes_back_belongs_to_the_caller(backend: Backend) -> None:
     model = build(backend)
     before = train(model, given(1))
@@ -399,6 +403,7 @@ class BrokenError(Exception):
     """Raised by what a test hands in."""
 
 
+@pytest.mark.exhaustive
 def test_what_a_listener_raises(backend: Backend) -> None:
     model = build(backend, "float32")
     steps: list[Step] = []

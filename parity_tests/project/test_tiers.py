@@ -154,8 +154,8 @@ def tiers(collected: dict[str, Any]) -> set[str]:
     [
         ([], {"quick"}),
         (["-m", "not proof"], {"quick", "exhaustive"}),
-        (["-m", "proof"], {"proof"}),
-        (["-m", "exhaustive"], {"exhaustive"}),
+        pytest.param(["-m", "proof"], {"proof"}, marks=pytest.mark.exhaustive),
+        pytest.param(["-m", "exhaustive"], {"exhaustive"}, marks=pytest.mark.exhaustive),
     ],
     ids=["make test", "make test-all", "make proof", "the rest alone"],
 )
@@ -166,6 +166,7 @@ def test_a_tier_is_what_was_asked_for(
     assert tiers(collect(*options, *folders)) == chosen
 
 
+@pytest.mark.exhaustive
 def test_collecting_all_tests_loads_no_framework(collect: Callable[..., dict[str, Any]]) -> None:
     """It would be the same 25 seconds in each process that runs some of them."""
     collected = collect(str(TESTS))

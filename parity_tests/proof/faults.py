@@ -1,7 +1,7 @@
 """The catalogue of faults: what is made wrong, and what must be reported of it.
 
 Every fault is a backend that a run finds by name. Most are NumPy backends with one thing wrong
-(:mod:`parity_tests.proof.faulty_numpy`); some are real frameworks, set up as people do it by mistake.
+(:mod:`parity_tests.proof.faulty.numpy_backend`); some are real frameworks, set up as people do it by mistake.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy.typing as npt
 from netparity.network.contract import DTYPES, DType, Hyperparameters, LayerGradients
 from netparity.network.layout import nchw_to_nhwc, oihw_to_hwio, out_in_to_in_out
 from netparity.verdict.findings import GRADIENTS, LAYER_GRADIENTS, LAYERS, OUTPUTS, TRAINING, Check, CheckKind
-from parity_tests.proof import faulty_numpy as faulty
-from parity_tests.proof.faulty_numpy import Changed, OtherWindows, same_padding
+from parity_tests.proof.faulty import numpy_backend as faulty
+from parity_tests.proof.faulty.numpy_backend import Changed, OtherWindows, same_padding
 from parity_tests.support.numpy_backend import Backend
 
 __all__ = ["FAULTS", "Fault"]
@@ -53,7 +53,7 @@ class Fault:
     @property
     def framework(self) -> str:
         """``numpy``, ``torch``, ``tf`` or ``mx``."""
-        return self.backend.partition(":")[0].rpartition("_")[2] if isinstance(self.backend, str) else "numpy"
+        return self.backend.partition(":")[0].rpartition(".")[2] if isinstance(self.backend, str) else "numpy"
 
     @property
     def dtypes(self) -> tuple[DType, ...]:
@@ -525,7 +525,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("training: hard labels", faulty.UnsmoothedTraining(), "losses", "label smoothing missing", check=TRAINING),
     # Real frameworks
     *(
-        Fault(f"{framework}: {name}", f"parity_tests.proof.faulty_{framework}:{name}", place, cause, check=check)
+        Fault(f"{framework}: {name}", f"parity_tests.proof.faulty.{framework}:{name}", place, cause, check=check)
         for framework, name, place, cause, check in (
             ("torch", "BFloat16", "b1.conv", "computed in bfloat16", LAYERS),
             ("torch", "WithoutReLU", "b3.inception_3a.p2_1", "ReLU missing", LAYERS),

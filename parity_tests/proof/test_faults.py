@@ -50,6 +50,7 @@ def test_there_are_as_many_as_are_promised() -> None:
     assert min(counts[name] for name in ("torch", "tf", "mx")) >= 3
 
 
+@pytest.mark.exhaustive
 def test_no_fault_is_no_catch() -> None:
     """The report of the faults can itself tell a fault from none, and one place, name or proof from another."""
     none, elsewhere, otherwise, nameless, there = judge(

@@ -50,7 +50,7 @@ def test_each_has_a_name_of_its_own() -> None:
     ("mutation", "verdict", "words"),
     [
         (WEAK, Verdict.RED, "parity_tests.verdict.test_tensors::test_what_cannot_be_compared"),
-        (HARMLESS, Verdict.SURVIVES, ""),
+        pytest.param(HARMLESS, Verdict.SURVIVES, "", marks=pytest.mark.exhaustive),
         pytest.param(
             replace(HARMLESS, new="int(np.argmax(shares))"),
             Verdict.BROKEN,

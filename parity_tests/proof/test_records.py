@@ -42,7 +42,7 @@ def proof(folder: Path, *options: str) -> str:
 
 @pytest.mark.parametrize("processes", [0, pytest.param(2, marks=pytest.mark.exhaustive)])
 def test_a_stopped_run_goes_on_and_its_counts_are_kept(folder: Path, processes: int) -> None:
-    assert "1 failed, 1 passed, 2 deselected" in proof(folder, "-n", str(processes), "--slice", "2/2")
+    assert "1 failed, 1 passed" in proof(folder, "-n", str(processes), "--slice", "2/2")
     (folder / "mended").touch()
     printed = proof(folder, "-n", str(processes), "--keep")
     assert "3 passed, 1 skipped" in printed

@@ -52,6 +52,7 @@ def test_seeds_without_a_fault(first: int, record_property: Callable[[str, objec
         assert {len(backend.checks) for backend in report.backends} == {10}
 
 
+@pytest.mark.exhaustive
 def test_seeds_settle_everything_and_reach_everywhere() -> None:
     one, again = draw_case(7), draw_case(7)
     assert one.images.tobytes() == again.images.tobytes()

@@ -226,6 +226,7 @@ def test_layers_that_cannot_be_called_alone_are_no_pass_and_hide_no_other() -> N
     assert {found.status for found in check.measurements} == {Status.PASS}
 
 
+@pytest.mark.exhaustive
 def test_float32_gradients_end_to_end_are_shown_and_decide_nothing() -> None:
     case = replace(small_case(), dtypes=("float32", "float64"))
     right, wrong = run(lambda: case, [Subject("right", NUMPY), subject("WrongOnlyEndToEnd")]).backends
@@ -242,6 +243,7 @@ def test_one_precision_alone_shows_no_gradients_end_to_end() -> None:
     assert run(small_case, [Subject("numpy", NUMPY)]).backends[0].observations == ()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("dtype", representative(DTYPES, quick={"float64"}))
 def test_a_training_is_a_check_of_its_own(dtype: DType) -> None:
     """In float64 its numbers count, in float32 their form."""

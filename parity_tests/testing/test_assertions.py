@@ -115,6 +115,7 @@ def test_a_failure_names_the_layer_and_the_cause() -> None:
     assert others[-1].startswith("  environment: python ")
 
 
+@pytest.mark.exhaustive
 def test_weights_and_images_may_be_arrays(tmp_path: Path) -> None:
     weights = init_weights(1, in_channels=3, num_classes=4)
     images, _ = sample_images(2, image_size=(9, 13), in_channels=3)
@@ -263,6 +264,7 @@ def test_an_update_that_fails_leaves_what_is_there(golden: Path, tmp_path: Path)
 # Traces
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("dtype", representative(["float32", "float64"], quick=["float32"]))
 def test_a_trace_is_judged_by_the_reference(whole: Callable[[str, str], Path], dtype: str) -> None:
     report = judged(whole(NUMPY, dtype))
@@ -288,6 +290,7 @@ def test_a_trace_is_judged_on_as_many_gradients_as_it_has(tmp_path: Path) -> Non
             open_trace(tmp_path / "trace")
 
 
+@pytest.mark.exhaustive
 def test_a_trace_is_compared_with_a_golden(whole: Callable[[str, str], Path], golden: Path) -> None:
     assert compared(str(whole(NUMPY, "float32")), golden=golden).identical
     assert compared(open_trace(golden), golden=whole(NUMPY, "float32")).identical
@@ -354,6 +357,7 @@ def test_options_that_make_no_sense(options: dict[str, Any], error: type[Excepti
         assert_parity(NUMPY, **options)
 
 
+@pytest.mark.exhaustive
 def test_a_module_that_only_this_process_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Path) -> None:
     """pytest puts the folders of tests on the path; the backend's process is to find what is there."""
     (tmp_path / "port_of_somebody.py").write_text(

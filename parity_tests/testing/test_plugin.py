@@ -130,6 +130,7 @@ JITTER = """
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize(
     "workers", [(), pytest.param(("-n", "1"), marks=pytest.mark.exhaustive)], ids=["one process", "xdist"]
@@ -239,6 +240,7 @@ def test_it_imports_nothing_until_the_fixture_is_called(suite: pytest.Pytester) 
     result.stdout.no_fnmatch_line("*= netparity =*")
 
 
+@pytest.mark.exhaustive
 def test_an_entry_point_and_a_request_load_it_once(tmp_path: Path) -> None:
     """pytest knows a plugin by its name; under two names it would refuse to start."""
     register(tmp_path, "somebody", "netparity.testing.plugin")

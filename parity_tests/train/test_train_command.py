@@ -205,6 +205,7 @@ def test_without_matplotlib_the_run_goes_on(train: Train, folder: Path) -> None:
 # Going on
 
 
+@pytest.mark.exhaustive
 def test_more_epochs_continue_bit_for_bit(train: Train, folder: Path, tmp_path: Path) -> None:
     settings = ("--momentum", 0.9, "--label-smoothing", 0.1, *PART)
     assert train("--epochs", 3, *settings).code == 0
@@ -580,6 +581,7 @@ def interrupt(data: Path, folder: Path, name: str, number: signal.Signals) -> No
 # with the same bits in the same process, the tests of the three packages show.
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", representative(["numpy", "torch", "mx"], quick=["numpy"]))
 def test_killed_in_mid_epoch_and_resumed(
     data: Path, unbroken: Callable[[str], Path], tmp_path: Path, name: str
@@ -610,6 +612,7 @@ def test_a_job_that_is_told_to_end_saves(data: Path, tmp_path: Path) -> None:
 # Lockstep
 
 
+@pytest.mark.exhaustive
 def test_lockstep_in_float64(command: Command) -> None:
     result = command("train", NUMPY, *LOCKSTEP, "--momentum", 0.9, "--weight-decay", 0.01, "--label-smoothing", 0.1)
     assert result.code == 0

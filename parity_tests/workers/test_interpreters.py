@@ -59,6 +59,7 @@ OWN = ("PIL", "jinja2", "matplotlib", "pooch", "rich", "safetensors", "threadpoo
 """What this project needs for itself; an environment that has a framework may lack all of it."""
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "module",
     representative(
@@ -99,6 +100,7 @@ def test_another_interpreter_needs_nothing_of_this_project(
     assert "pass: numpy, other" in result.words
 
 
+@pytest.mark.exhaustive
 def test_a_backend_of_ones_own_goes_along(
     command: Command, interpreter: Interpreter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +115,7 @@ def test_a_backend_of_ones_own_goes_along(
     assert result.code == 0, result.words
 
 
+@pytest.mark.exhaustive
 def test_two_interpreters_are_compared(command: Command, interpreter: Interpreter) -> None:
     other = ("--python", f"other={TARGET}:{interpreter('go_on()')}")
     result = command("compare", f"numpy={TARGET}", "other", *SMALL, *other, "--require", "bitwise")
@@ -223,6 +226,7 @@ def test_an_interpreter_without_the_framework_is_named(command: Command, interpr
     assert f"other needs the Python module 'no_such_framework', which is not installed in {python}." in result.words
 
 
+@pytest.mark.exhaustive
 def test_it_costs_nobody_but_itself(command: Command, interpreter: Interpreter) -> None:
     result = command("run", *NUMPY, *FLOAT32, "--python", f"bad={TARGET}:{interpreter('sys.exit(1)')}")
     assert result.code == 2
