@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import hypothesis
+import pytest
 
 FACTOR = int(os.environ["NETPARITY_EXAMPLES"])
 
@@ -21,3 +22,10 @@ class Settings(hypothesis.settings):
 
 
 hypothesis.settings = Settings  # type: ignore[misc]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the tests that draw: those of Hypothesis, and those that draw inside and have an argument ``examples``."""
+    drawing = [i for i in items if i.get_closest_marker("hypothesis") or "examples" in getattr(i, "fixturenames", ())]
+    config.hook.pytest_deselected(items=[item for item in items if item not in drawing])
+    items[:] = drawing
