@@ -106,7 +106,7 @@ def test_torch_reads_what_is_saved_and_writes_what_is_read(any_weights: Weights,
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("suffix", "padding"),
-    representative(product([".keras", ".weights.h5"], ["symmetric", "same"]), quick=[(".keras", "same")]),
+    product([".keras", ".weights.h5"], ["symmetric", "same"]),
 )
 def test_keras_reads_what_is_saved_and_writes_what_is_read(
     suffix: str, padding: str, weights: Weights, tmp_path: Path

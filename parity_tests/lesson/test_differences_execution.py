@@ -70,7 +70,7 @@ def jumps(gradients_at: Callable[[int], Gradients]) -> dict[str, float]:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", representative(BACKENDS, quick=["torch"]))
+@pytest.mark.parametrize("name", BACKENDS)
 def test_kinks(name: str) -> None:
     """10⁻¹² on either side of one kink: the same logits, and gradients that are apart by the same jump everywhere."""
     backend = load(name)
@@ -84,7 +84,7 @@ def test_kinks(name: str) -> None:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", representative(BACKENDS, quick=["mx"]))  # whose backward pass is of its own forward
+@pytest.mark.parametrize("name", BACKENDS)
 def test_float32_gradients_are_those_of_their_own_decisions(name: str) -> None:
     """Off by percents from a reference on the other side of the kink, and not from one that decides as they do.
 

@@ -69,7 +69,7 @@ def test_a_variant_is_its_table(implementation: Any, name: str, training: bool) 
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize(("name", "training"), representative(CASES, quick=[("batch_norm", True)]))
+@pytest.mark.parametrize(("name", "training"), CASES)
 def test_the_frameworks_go_back_through_a_variant_alike(name: str, training: bool) -> None:
     """Its gradient by the images, which comes through every layer: theirs agree, as the reference only goes forward."""
     weights = variants.init_weights(variants.VARIANTS[name], 0, in_channels=2, num_classes=7)
@@ -139,7 +139,7 @@ def test_a_variant_of_mxnet_hybridizes(name: str) -> None:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", representative(variants.VARIANTS, quick=["small"]))
+@pytest.mark.parametrize("name", variants.VARIANTS)
 def test_a_variant_of_tensorflow_is_a_keras_model(name: str) -> None:
     load("tf")
     import tensorflow as tf

@@ -33,7 +33,6 @@ from parity_tests.packages.joint_training import load as load_trained
 from parity_tests.support.backends import BACKENDS, load, require
 from parity_tests.support.command import LIMIT, Command
 from parity_tests.support.idx_files import write_files
-from parity_tests.support.tiers import representative
 
 Array = npt.NDArray[Any]
 
@@ -202,7 +201,7 @@ def joint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Joint]:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", representative(BACKENDS, ["torch"]))
+@pytest.mark.parametrize("name", BACKENDS)
 def test_two_processes_take_the_steps_of_one(name: str, joint: Callable[[str], Joint]) -> None:
     backend = load(name)
     folder, codes, words = joint(name)
@@ -243,7 +242,7 @@ def test_mxnet_has_the_weights_before_it_sends_gradients(monkeypatch: pytest.Mon
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", representative([name for name in BACKENDS if DEATHS[name]], ["torch"]))
+@pytest.mark.parametrize("name", [name for name in BACKENDS if DEATHS[name]])
 def test_when_one_dies_the_other_ends_with_an_error(name: str, joint: Callable[[str], Joint]) -> None:
     require(name)
     folder, codes, words = joint(name)

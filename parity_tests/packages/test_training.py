@@ -171,7 +171,7 @@ ALONE: dict[str, dict[str, float]] = {
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", representative(ALONE, ["weight_decay"]))
+@pytest.mark.parametrize("name", ALONE)
 def test_each_hyperparameter_alone(backend: Backend, name: str) -> None:
     plain, changed = Hyperparameters(), Hyperparameters(**ALONE[name])
     assert largest_difference(desired(2, plain), desired(2, changed)) > 1e-4

@@ -244,7 +244,7 @@ def test_one_precision_alone_shows_no_gradients_end_to_end() -> None:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("dtype", representative(DTYPES, quick={"float64"}))
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_a_training_is_a_check_of_its_own(dtype: DType) -> None:
     """In float64 its numbers count, in float32 their form."""
     images, labels = sample_images(4, image_size=(17, 23))

@@ -265,7 +265,7 @@ def test_an_update_that_fails_leaves_what_is_there(golden: Path, tmp_path: Path)
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("dtype", representative(["float32", "float64"], quick=["float32"]))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_trace_is_judged_by_the_reference(whole: Callable[[str, str], Path], dtype: str) -> None:
     report = judged(whole(NUMPY, dtype))
     assert report.status is Status.PASS

@@ -132,9 +132,7 @@ JITTER = """
 
 @pytest.mark.exhaustive
 @pytest.mark.usefixtures("kept")
-@pytest.mark.parametrize(
-    "workers", [(), pytest.param(("-n", "1"), marks=pytest.mark.exhaustive)], ids=["one process", "xdist"]
-)
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["one process", "xdist"])
 def test_other_bits_that_rounding_explains_pass_and_are_shown(suite: pytest.Pytester, workers: tuple[str, ...]) -> None:
     """Also of a backend in the folder of the tests, which pytest alone puts on the path."""
     suite.makepyfile(**{"tests/later": JITTER})

@@ -582,7 +582,7 @@ def interrupt(data: Path, folder: Path, name: str, number: signal.Signals) -> No
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", representative(["numpy", "torch", "mx"], quick=["numpy"]))
+@pytest.mark.parametrize("name", ["numpy", "torch", "mx"])
 def test_killed_in_mid_epoch_and_resumed(
     data: Path, unbroken: Callable[[str], Path], tmp_path: Path, name: str
 ) -> None:

@@ -62,14 +62,11 @@ OWN = ("PIL", "jinja2", "matplotlib", "pooch", "rich", "safetensors", "threadpoo
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "module",
-    representative(
-        [
-            "netparity.workers.worker",
-            "parity_tests.support.numpy_backend",
-            *(f"googlenet_{name}.backend" for name in FRAMEWORKS),
-        ],
-        quick=["netparity.workers.worker", "googlenet_torch.backend"],
-    ),
+    [
+        "netparity.workers.worker",
+        "parity_tests.support.numpy_backend",
+        *(f"googlenet_{name}.backend" for name in FRAMEWORKS),
+    ],
 )
 def test_a_worker_needs_its_framework_and_numpy_alone(module: str) -> None:
     name = module.partition(".")[0].removeprefix("googlenet_")
