@@ -120,7 +120,6 @@ def test_the_places_are_the_same_for_ever() -> None:
     assert places(LAYER, 6400).tolist() != places(f"{ACTIVATIONS}b1.conv", 6400).tolist()
 
 
-@pytest.mark.exhaustive
 def test_what_it_keeps(trace: Trace) -> None:
     golden = trace.condensed()
     assert golden.sampled

@@ -95,17 +95,26 @@ def try_out(mutation: Mutation, folder: Path) -> tuple[Verdict, str]:
         return Verdict.BROKEN, str(error)
     tests = [f"parity_tests/{name}" if ".py" in name else name for name in mutation.tests]
     try:
-        verdict, words = _run(folder, Verdict.RED, ["--cache-clear", *tests, "-m", "not exhaustive and not proof"])
+        verdict, words = _run(folder, Verdict.RED, [*tests, "-m", "not exhaustive and not proof"])
         if verdict is Verdict.SURVIVES:
-            verdict, words = _run(folder, Verdict.LARGER, ["--cache-clear", *tests, "-m", "exhaustive"])
+            verdict, words = _run(folder, Verdict.LARGER, [*tests, "-m", "exhaustive"])
     finally:
         file.write_text(source, encoding="utf-8")
     if verdict in (Verdict.RED, Verdict.LARGER) and (folder, words) not in _SOUND:
-        own, _ = _run(folder, verdict, ["--last-failed", *tests, "-m", "not proof"])
+        own, _ = _run(folder, verdict, [_node(folder, words), "-m", "not proof"])
         if own is not Verdict.SURVIVES:
             return Verdict.BROKEN, f"without it, too: {words}"
         _SOUND.add((folder, words))
     return verdict, words
+
+
+def _node(folder: Path, test: str) -> str:
+    """What pytest calls a test, of which a report gives the module, the class if there is one, and the name."""
+    place, _, name = test.partition("::")
+    module, classes = place.split("."), list[str]()
+    while not (path := folder.joinpath(*module).with_suffix(".py")).exists():
+        classes.insert(0, module.pop())
+    return "::".join([str(path.relative_to(folder)), *classes, name])
 
 
 _SOUND: set[tuple[Path, str]] = set()
