@@ -15,14 +15,17 @@ import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from googlenet_np import GOOGLENET
 from netparity.compare.installed import InstallationError, prepare
-from netparity.compare.matrix import parse_entry, read_entries
+from netparity.compare.matrix import Matrix, parse_entry, read_entries
 from netparity.files.trace import open_trace
 from netparity.network.errors import FileError, NetparityError, OptionError
+from netparity.verdict.findings import Status
 from parity_tests.support.command import LIMIT, Command
 from parity_tests.support.tiers import representative
 from parity_tests.support.uv import Uv
@@ -317,6 +320,17 @@ def test_a_row_that_fails_and_one_that_cannot_be_made(
     assert {row["name"]: row["status"] for row in document["rows"]} == {"late": "error", "bad": "fail"}
     assert "b3.inception_3b.p3_2 holds nan" in words
     assert "error: 0 of 2 environments compute" in words
+
+
+@pytest.mark.parametrize(("beyond", "exit_code"), [(None, 0), ("b1.conv", 1)], ids=["rounding", "more"])
+def test_rows_that_pass_and_are_apart_fail(beyond: str | None, exit_code: int) -> None:
+    """As float32 gradients may be, which no row is judged by."""
+    row: Any = SimpleNamespace(status=Status.PASS)
+    pair: Any = SimpleNamespace(comparison=SimpleNamespace(first_beyond=beyond))
+    settings: Any = SimpleNamespace(network="GoogLeNet")
+    matrix = Matrix((row, row), (pair,), settings, GOOGLENET)
+    assert matrix.exit_code == exit_code
+    assert ("1 pairs are apart" in matrix.verdict[1]) == bool(exit_code)
 
 
 def test_where_nothing_ran_there_is_a_column_for_each_stage(
