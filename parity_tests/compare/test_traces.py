@@ -18,6 +18,7 @@ import pytest
 
 from googlenet_np import GOOGLENET, init_weights, load_images, sample_images, save_weights
 from netparity.compare.comparison import compare_traces
+from netparity.files.hashing import array_sha256
 from netparity.files.trace import ACTIVATIONS, GRADIENTS, Trace, open_trace, write_trace
 from netparity.network.errors import FileError, OptionError
 from parity_tests.compare.traces import CASE, NUMPY, WRONG, with_change
@@ -59,6 +60,9 @@ def test_the_header_says_what_made_it_and_of_what(trace: Trace) -> None:
     assert header["settings"]["shape"] == [3, 1, 19, 33]
     assert sorted(header["sha256"]) == ["images", "labels", "weights"]
     assert all(len(digest) == 64 for digest in header["sha256"].values())
+    images, labels = sample_images(3, image_size=(19, 33))
+    assert header["sha256"]["images"] == array_sha256(images)
+    assert header["sha256"]["labels"] == array_sha256(labels)
     assert {ACTIVATIONS + name for name in GOOGLENET.names} | {"logits"} <= set(header["allowed"])
     if header["dtype"] == "float32":
         assert set(header["local"]) == set(GOOGLENET.names)
