@@ -577,12 +577,8 @@ def interrupt(data: Path, folder: Path, name: str, number: signal.Signals) -> No
     assert (progress.epoch, progress.step) == (1, 2)
 
 
-# How a process ends is one code for all backends, so each framework is stopped in one of the two ways. That it goes on
-# with the same bits in the same process, the tests of the three packages show.
-
-
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", ["numpy", "torch", "mx"])
+@pytest.mark.parametrize("name", ["numpy", *BACKENDS])
 def test_killed_in_mid_epoch_and_resumed(
     data: Path, unbroken: Callable[[str], Path], tmp_path: Path, name: str
 ) -> None:
@@ -596,7 +592,7 @@ def test_killed_in_mid_epoch_and_resumed(
 
 
 @pytest.mark.exhaustive  # in this process, test_an_interrupted_training_leaves_a_page… shows the same
-@pytest.mark.parametrize("name", ["numpy", "tf"])
+@pytest.mark.parametrize("name", ["numpy", *BACKENDS])
 def test_interrupted_in_mid_epoch_and_resumed(
     data: Path, unbroken: Callable[[str], Path], tmp_path: Path, name: str
 ) -> None:
