@@ -14,6 +14,7 @@ import pytest
 
 from netparity.show.json_file import write_json
 from parity_tests.proof import records
+from parity_tests.support.places import ROOT
 
 COUNTED = pytest.StashKey[Mapping[str, int]]()
 """How many units there are of each kind, chosen or not."""
@@ -107,7 +108,7 @@ class Records:
             more = [f"{len(value) if isinstance(value, list) else value} {key}" for key, value in own.items()]
             terminalreporter.write_line(f"{kind:<10} {', '.join(more)}")
         if keep:
-            commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=records.ROOT, text=True).strip()
+            commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
             made = {"commit": commit, "sources": self.digest, "date": f"{datetime.now(timezone.utc):%Y-%m-%d}"}
             path = self.config.rootpath / "docs" / "results" / "proof.json"
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,8 +22,8 @@ from xml.etree import ElementTree
 import pytest
 
 from netparity.workers.process import THREAD_VARIABLES
-from parity_tests.proof.records import ROOT
 from parity_tests.support.command import LIMIT
+from parity_tests.support.places import ROOT
 
 __all__ = ["MUTATIONS", "Mutation", "Verdict", "copy_packages", "try_out"]
 

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from parity_tests.support.backends import installed_versions
+from parity_tests.support.places import ROOT
 
-__all__ = ["ROOT", "chosen_slice", "counts", "digest", "kind_of", "passed", "read"]
-
-ROOT = Path(__file__).resolve().parents[2]
-"""Where the packages lie side by side, in the repository as in an installation."""
+__all__ = ["chosen_slice", "counts", "digest", "kind_of", "passed", "read"]
 
 Record = Mapping[str, Any]
 """Of one unit: ``unit``, its name; ``outcome``, ``passed`` or ``failed``; ``found``, what it says of itself."""

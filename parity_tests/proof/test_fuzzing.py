@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
-from parity_tests.proof.records import ROOT, digest
+from parity_tests.proof.records import digest
 from parity_tests.support.command import LIMIT
+from parity_tests.support.places import ROOT
 
 FACTOR = 5
 FILES = sorted(

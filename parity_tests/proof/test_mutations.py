@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from parity_tests.proof.mutations import MUTATIONS, Mutation, Verdict, copy_packages, try_out
-from parity_tests.proof.records import ROOT
+from parity_tests.support.places import ROOT
 
 BY_NAME = {mutation.name: mutation for mutation in MUTATIONS}
 TENSORS = ("verdict/test_tensors.py",)

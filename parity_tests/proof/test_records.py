@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from parity_tests.proof.records import ROOT, chosen_slice, counts, read
+from parity_tests.proof.records import chosen_slice, counts, read
+from parity_tests.support.places import ROOT
 
 UNITS = """
 import pathlib, pytest
