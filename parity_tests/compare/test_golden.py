@@ -65,9 +65,9 @@ def test_a_fault_in_a_framework_is_found_and_named(backend: str, fault: str, lay
     """The quick tests see the same in ``testing/test_assertions``, where NumPy stands for the frameworks."""
     require(backend)
     with pytest.raises(AssertionError) as error:
-        assert_parity(f"parity_tests.proof.faulty_{backend}:{fault}", golden=FOLDER / f"{backend}-float32.safetensors")
+        assert_parity(f"parity_tests.proof.faulty.{backend}:{fault}", golden=FOLDER / f"{backend}-float32.safetensors")
     first, *others = str(error.value).splitlines()
-    assert first.startswith(f"{layer} of parity_tests.proof.faulty_{backend}.{fault} ")
+    assert first.startswith(f"{layer} of parity_tests.proof.faulty.{backend}.{fault} ")
     (why,) = [line for line in others if line.startswith("  why: ")]
     assert why.startswith(f"  why: {layer}: explained by ")
     assert cause in why
