@@ -23,6 +23,9 @@ setup: ## make .venv and install everything, or bring it up to date (the others 
 parity: setup ## compare the three frameworks with the reference, on real images
 	@$(BIN)/netparity $(ARGS)
 
+# Hundreds of processes import this code; without its bytecode each would compile it anew, whatever a container says.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Each file's tests in one process, so that what several of them need is made once.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 

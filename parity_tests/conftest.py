@@ -8,10 +8,12 @@ import platform
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from googlenet_np.fashion_mnist import find_fashion_mnist
 from netparity.cli import main as cli
@@ -25,6 +27,9 @@ from parity_tests.support.uv import UV, Uv
 # they spin in the way of the very thread that they wait for, and PyTorch runs five to ten times slower (measured).
 # The variable is read when a framework loads its OpenMP, hence here and not in a fixture.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# OpenBLAS' threads do so too, at every small product: a second thread costs as much processor time again and saves
+# none of the clock's (measured). With one process for each core, one thread each; a test that needs two asks for two.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 HEADER_SHOWN = pytest.StashKey[bool]()
 
@@ -68,6 +73,15 @@ def _header() -> list[str]:
         f"versions: {', '.join(versions)}; {platform.machine()}, {os.cpu_count()} cores",
         f"{VARIABLE}: {', '.join(required()) or 'not set, so a backend that is not installed is skipped'}",
     ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def spared() -> Iterator[None]:
+    """What each of some hundred commands and files would cost again, and no test can see: fsync is for power cuts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.main.get_command", cache(get_command))
+        patch.setattr("os.fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="session", params=BACKENDS)

@@ -159,6 +159,7 @@ def default_network() -> RegisteredNetwork:
     raise OptionError("No installed package declares a default network.")
 
 
+@lru_cache(maxsize=1)  # looks through every installed package
 def default_name() -> str:
     """The name under which the default network is registered; empty where no installed package declares one."""
     return next((entry.name for entry in entry_points(group=DEFAULT_GROUP)), "")

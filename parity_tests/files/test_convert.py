@@ -285,7 +285,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("ending", representative(ENDINGS, quick=[".pt", ".keras"]))
 def test_a_full_disk_keeps_the_old_file(ending: str, stored: Stored, tiny_disk: Path, command: Command) -> None:
     if backend := ENDINGS[ending]:
         require(backend)
@@ -309,7 +309,7 @@ def test_a_limit_on_files_keeps_the_old_file(ending: str, stored: Stored, tmp_pa
     assert contents(tmp_path) == {f"{tmp_path}/out{ending}": b"precious"}
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("ending", representative(ENDINGS, quick=[".safetensors", ".params"]))
 def test_ctrl_c_keeps_the_old_file(
     ending: str, stored: Stored, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: Command
 ) -> None:

@@ -271,9 +271,7 @@ def test_no_pickle_is_run(writer: str, tmp_path: Path) -> None:
     assert not made.exists()
 
 
-@pytest.mark.parametrize(
-    "size", representative([0, 1, 7, 100, 5_000, 1_000_000, -100_000, -1], quick=[7, 1_000_000, -1])
-)
+@pytest.mark.parametrize("size", representative([0, 1, 7, 100, 5_000, 1_000_000, -100_000, -1], quick=[1_000_000]))
 def test_a_file_cut_short(size: int, file_format: tuple[ModuleType, str], stored: Stored, tmp_path: Path) -> None:
     framework, suffix = file_format
     path = tmp_path / f"net{suffix}"

@@ -29,6 +29,7 @@ from netparity.network.errors import NetparityError
 from netparity.network.kinds import Conv2d, Dense, MaxPool2d
 from netparity.network.network import Network
 from parity_tests.support.backends import BACKENDS, FRAMEWORKS, load
+from parity_tests.support.tiers import representative
 
 TABLE_1 = {
     # block: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj
@@ -363,7 +364,7 @@ class TestModelSource:
         assert len(code) < MODEL_LINES[backend]
 
 
-@pytest.mark.parametrize(("in_channels", "num_classes"), [(1, 10), (3, 1000)])
+@pytest.mark.parametrize(("in_channels", "num_classes"), representative([(1, 10), (3, 1000)], quick=[(3, 1000)]))
 @pytest.mark.parametrize("name", BACKENDS)
 def test_model_has_the_tables_parameters(name: str, in_channels: int, num_classes: int) -> None:
     load(name)

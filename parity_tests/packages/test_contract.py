@@ -147,6 +147,7 @@ def test_every_sample_of_a_batch_counts(backend: Backend, batch_size: int) -> No
     assert_passes(measure_limit("images", by_images, desired, 1e-12 * np.abs(desired).max(), "float64"))
 
 
+@pytest.mark.exhaustive
 def test_real_images_pass_layer_by_layer_in_float32(backend: Backend) -> None:
     images, labels = googlenet_np.sample_images(4)
     truth = GroundTruth(GOOGLENET, googlenet_np.init_weights(1), images, labels)

@@ -21,7 +21,7 @@ for name in sys.modules:
 """
 
 
-@pytest.fixture(params=representative(PACKAGES, ["googlenet_torch"]))
+@pytest.fixture(params=representative(PACKAGES, ["googlenet_np"]))
 def package(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     if name != "googlenet_np":

@@ -249,14 +249,17 @@ def test_read_only_and_strided_weights_are_welcome(weights: Weights) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "message"),
-    [
-        ({"fc.bias": None}, "1 missing: fc.bias"),
-        ({"fc.gain": np.ones(7, np.float32)}, "1 unexpected: fc.gain"),
-        ({"fc.weight": np.ones((1024, 7), np.float32)}, "fc.weight"),
-        ({"b5.inception_5b.p4_2.bias": np.full(128, np.nan, np.float32)}, "b5.inception_5b.p4_2.bias.*nan"),
-        ({"b2.conv1.bias": np.ones(64, np.int32)}, "b2.conv1.bias.*int32"),
-        ({"b2.conv1.bias": np.ones(64, np.float64)}, "float32.*b2.conv1.bias"),
-    ],
+    representative(
+        [
+            ({"fc.bias": None}, "1 missing: fc.bias"),
+            ({"fc.gain": np.ones(7, np.float32)}, "1 unexpected: fc.gain"),
+            ({"fc.weight": np.ones((1024, 7), np.float32)}, "fc.weight"),
+            ({"b5.inception_5b.p4_2.bias": np.full(128, np.nan, np.float32)}, "b5.inception_5b.p4_2.bias.*nan"),
+            ({"b2.conv1.bias": np.ones(64, np.int32)}, "b2.conv1.bias.*int32"),
+            ({"b2.conv1.bias": np.ones(64, np.float64)}, "float32.*b2.conv1.bias"),
+        ],
+        quick=lambda case: case[1].endswith(("fc.bias", "nan")),
+    ),
     ids=["missing", "unexpected", "shape", "NaN", "int32", "float64"],
 )
 def test_weights_that_do_not_fit_leave_the_model_alone(
@@ -301,6 +304,7 @@ def test_an_unknown_dtype_is_refused(weights: Weights) -> None:
         Backend().build(weights, "float16")  # type: ignore[arg-type]
 
 
+@pytest.mark.exhaustive
 def test_activations_are_canonical(built: TFModel, activations: Weights) -> None:
     shapes = GOOGLENET.output_shapes(3, 7, (48, 40))
     assert list(activations) == list(shapes)
@@ -415,6 +419,7 @@ def test_layer_gradients_by_the_bias_sum_the_cotangent(built64: TFModel) -> None
     np.testing.assert_allclose(gradients.weights["bias"], cotangent.sum(axis=0), rtol=1e-14)
 
 
+@pytest.mark.exhaustive
 def test_predict_gives_the_logits_at_every_size(built: TFModel, activations: Weights) -> None:
     for shape in ((2, 3, 48, 40), (3, 3, 9, 7), (2, 3, 48, 40)):
         logits = built.predict(_images(*shape))

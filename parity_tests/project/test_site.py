@@ -1,7 +1,8 @@
 """The site that ``make docs`` built, in a real browser: its pages, its links, its notebooks.
 
-``GOOGLENET_SITE`` names its folder, and then whatever these tests need must be there: ``make test-docs`` cannot pass by
-skipping. Without it they look at ``build/site``, and what is missing is a skip that names it.
+``make test-docs`` names its folder in ``GOOGLENET_SITE``, and then whatever these tests need must be there: it cannot
+pass by skipping. Without that variable they are left out, whatever an earlier build left behind: a page's tests belong
+to the page's own build.
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 VARIABLE = "GOOGLENET_SITE"
+if not os.environ.get(VARIABLE):
+    pytest.skip("the tests of the site run in make test-docs", allow_module_level=True)
+
 TREE = Path(__file__).resolve().parents[2]
-SITE = Path(os.environ.get(VARIABLE) or TREE / "build" / "site").resolve()
+SITE = Path(os.environ[VARIABLE]).resolve()
 AXE = TREE / "build" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 
@@ -36,10 +40,7 @@ NEEDED = {
     "nbclient (the extra docs)": find_spec("nbclient") is not None,
 }
 if missing := [name for name, is_there in NEEDED.items() if not is_there]:
-    words = f"the tests of the site need {'; '.join(missing)}"
-    if os.environ.get(VARIABLE):
-        pytest.fail(f"{VARIABLE} names a site, and {words}.", pytrace=False)
-    pytest.skip(words, allow_module_level=True)
+    pytest.fail(f"{VARIABLE} names a site, and its tests need {'; '.join(missing)}.", pytrace=False)
 
 import nbformat  # noqa: E402 – only where the tests run
 from nbclient import NotebookClient  # noqa: E402

@@ -153,7 +153,7 @@ def tiers(collected: dict[str, Any]) -> set[str]:
     ("options", "chosen"),
     [
         ([], {"quick"}),
-        (["-m", "not proof"], {"quick", "exhaustive"}),
+        pytest.param(["-m", "not proof"], {"quick", "exhaustive"}, marks=pytest.mark.exhaustive),
         pytest.param(["-m", "proof"], {"proof"}, marks=pytest.mark.exhaustive),
         pytest.param(["-m", "exhaustive"], {"exhaustive"}, marks=pytest.mark.exhaustive),
     ],

@@ -49,7 +49,12 @@ def test_each_has_a_name_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("mutation", "verdict", "words"),
     [
-        (WEAK, Verdict.RED, "parity_tests.verdict.test_tensors::test_what_cannot_be_compared"),
+        pytest.param(
+            WEAK,
+            Verdict.RED,
+            "parity_tests.verdict.test_tensors::test_what_cannot_be_compared",
+            marks=pytest.mark.exhaustive,
+        ),
         pytest.param(HARMLESS, Verdict.SURVIVES, "", marks=pytest.mark.exhaustive),
         pytest.param(
             replace(HARMLESS, new="int(np.argmax(shares))"),

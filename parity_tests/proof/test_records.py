@@ -41,7 +41,8 @@ def proof(folder: Path, *options: str) -> str:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
 
 
-@pytest.mark.parametrize("processes", [0, pytest.param(2, marks=pytest.mark.exhaustive)])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("processes", [0, 2])
 def test_a_stopped_run_goes_on_and_its_counts_are_kept(folder: Path, processes: int) -> None:
     assert "1 failed, 1 passed" in proof(folder, "-n", str(processes), "--slice", "2/2")
     (folder / "mended").touch()

@@ -48,6 +48,7 @@ from netparity.verdict.findings import (
 from netparity.verdict.report import BackendReport, ErrorMap, Report
 from parity_tests.support.backends import require
 from parity_tests.support.command import LIMIT, Command
+from parity_tests.support.tiers import representative
 
 pytest.importorskip("jinja2", reason="Jinja2 is not installed")
 
@@ -227,7 +228,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Page:
     return Page(path)
 
 
-@pytest.fixture(params=["page", "compared", "lockstep", "trained"])
+@pytest.fixture(params=representative(["page", "compared", "lockstep", "trained"], lambda name: name != "lockstep"))
 def either(request: pytest.FixtureRequest) -> Page:
     found: Page = request.getfixturevalue(request.param)
     return found
@@ -574,6 +575,7 @@ def test_a_training_of_no_whole_epoch_and_one_of_many(tmp_path: Path) -> None:
     Page(tmp_path / "b.html")
 
 
+@pytest.mark.exhaustive
 def test_a_lockstep_shows_each_step_and_names_the_mistake(lockstep: Page) -> None:
     assert lockstep.text("h1") == "fail 0 of 1 judged backends pass."
     assert "netparity train --lockstep" in lockstep.text("title")

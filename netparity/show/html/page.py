@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netparity.files.disk import atomic_write
 from netparity.network.errors import OptionError
 from netparity.network.frameworks import how_to_install
 from netparity.show.html import axes, network
 from netparity.show.html.heat import LEGEND
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 def check_html(path: Path, new_folder: Path | None = None) -> None:
@@ -58,6 +62,16 @@ def write_page(path: Path, template: str, verdict: tuple[str, str], arguments: S
         FileError: The file cannot be written.
     """
     _check_jinja()
+    status, sentence = verdict
+    page = _environment().get_template(template)
+    content = page.render(status=status, sentence=sentence, command=shell_line(arguments), **values)
+    with atomic_write(path) as file:
+        file.write(content.encode(errors="replace"))  # a path on the command line may hold bytes that are no text
+
+
+@cache
+def _environment() -> Environment:
+    """Where the templates are found, each compiled once: a training writes its page after every epoch."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     # Autoescape is decided for all files: Jinja's own rule goes by endings, and knows no .j2.
@@ -69,11 +83,7 @@ def write_page(path: Path, template: str, verdict: tuple[str, str], arguments: S
         lstrip_blocks=True,
     )
     environment.globals.update(axes=axes, drawing=network, legend=LEGEND)
-    status, sentence = verdict
-    page = environment.get_template(template)
-    content = page.render(status=status, sentence=sentence, command=shell_line(arguments), **values)
-    with atomic_write(path) as file:
-        file.write(content.encode(errors="replace"))  # a path on the command line may hold bytes that are no text
+    return environment
 
 
 def shell_line(arguments: Sequence[str]) -> str:
