@@ -390,6 +390,7 @@ def test_a_large_batch_repeats_images_and_all_of_its_answers_are_judged() -> Non
 # Who is missing
 
 
+@pytest.mark.exhaustive
 def test_a_backend_that_is_missing_is_skipped_unless_it_was_named(calls: list[Calls]) -> None:
     missing = subject("NeedsMissingModule", required=False, module="parity_tests.support.misbehaving")
     result = run_bench([missing, subject("Alone")], plan())

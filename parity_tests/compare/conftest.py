@@ -12,6 +12,7 @@ import pytest
 from netparity.files.trace import Trace, open_trace
 from parity_tests.compare.traces import CASE, NUMPY
 from parity_tests.support.command import LIMIT
+from parity_tests.support.tiers import representative
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +30,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return get
 
 
-@pytest.fixture(params=["float32", "float64"])
+@pytest.fixture(params=representative(["float32", "float64"], quick=["float32"]))
 def trace(request: pytest.FixtureRequest, recorded: Callable[[str], Path]) -> Trace:
     return open_trace(recorded(request.param))
 

@@ -211,6 +211,7 @@ def test_saved_files_load_in_a_fresh_process(weights: Weights, tmp_path: Path) -
     np.testing.assert_array_equal(logits["weights_only"], model(images))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("in_channels", [3, None])
 def test_weights_come_back_bit_for_bit(weights: Weights, in_channels: int | None, dtype: str) -> None:

@@ -281,7 +281,9 @@ def _training(model: GoogLeNet) -> nn.Module:
     return model.train()
 
 
-@pytest.mark.parametrize("variant", [_channels_last, _compiled, _compiled_in_part, _training])
+@pytest.mark.parametrize(
+    "variant", representative([_channels_last, _compiled, _compiled_in_part, _training], quick=[_channels_last])
+)
 def test_weights_go_in_and_out_bit_for_bit(variant: Callable[[GoogLeNet], nn.Module], weights: Weights) -> None:
     model = variant(GoogLeNet(num_classes=11, in_channels=3))
     weights["fc.bias"][:3] = -0.0, np.finfo(np.float32).smallest_subnormal, np.finfo(np.float32).max

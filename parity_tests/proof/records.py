@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ Record = Mapping[str, Any]
 """Of one unit: ``unit``, its name; ``outcome``, ``passed`` or ``failed``; ``found``, what it says of itself."""
 
 
+@cache
 def digest() -> str:
     """A hash of all that a unit's outcome depends on: the packages, the tests, and the versions of the frameworks."""
     found = hashlib.sha256(repr(installed_versions()).encode())

@@ -35,6 +35,7 @@ def test_mutation(mutation: Mutation, copy: Path, record_property: Callable[[str
     assert verdict in (Verdict.RED, Verdict.LARGER), words
 
 
+@pytest.mark.exhaustive
 def test_a_mutation_fits_the_code_as_it_is() -> None:
     """What it replaces stands there once, and what comes of it is Python, and another program."""
     for mutation in MUTATIONS:

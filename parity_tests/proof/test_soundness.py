@@ -68,6 +68,7 @@ def test_seeds_settle_everything_and_reach_everywhere() -> None:
     check_weights(one.weights)
 
 
+@pytest.mark.exhaustive
 def test_an_alarm_names_the_check() -> None:
     """And a seed that once alarmed raises none."""
     subjects = [NUMPY, Subject("spoiled", "parity_tests.support.misbehaving:GivesNaN")]

@@ -150,6 +150,7 @@ def test_other_bits_that_rounding_explains_pass_and_are_shown(suite: pytest.Pyte
     )
 
 
+@pytest.mark.exhaustive
 def test_without_a_golden_the_reference_judges(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         f"""
@@ -181,6 +182,7 @@ def test_a_pass_with_skipped_checks_says_so(suite: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["some passes, and was not judged by *layers float32*: *"])
 
 
+@pytest.mark.exhaustive
 def test_paths_are_relative_to_the_test(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         **{
