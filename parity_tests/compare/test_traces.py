@@ -17,10 +17,12 @@ import numpy.typing as npt
 import pytest
 
 from googlenet_np import GOOGLENET, init_weights, load_images, sample_images, save_weights
+from netparity import FLOAT64_GATE
 from netparity.compare.comparison import compare_traces
 from netparity.files.hashing import array_sha256
 from netparity.files.trace import ACTIVATIONS, GRADIENTS, Trace, open_trace, write_trace
 from netparity.network.errors import FileError, OptionError
+from netparity.network.kinds import Conv2d
 from parity_tests.compare.traces import CASE, NUMPY, WRONG, with_change
 from parity_tests.support import numpy_backend
 from parity_tests.support.command import LIMIT, Command, sentence
@@ -67,6 +69,14 @@ def test_the_header_says_what_made_it_and_of_what(trace: Trace) -> None:
     if header["dtype"] == "float32":
         assert set(header["local"]) == set(GOOGLENET.names)
         assert all(0 <= share < 1 for share in header["local"].values())
+        assert all(header["local"][layer.name] > 0 for layer in GOOGLENET.layers if isinstance(layer, Conv2d))
+
+
+def test_float64_may_move_by_the_gate(recorded: Callable[[str], Path]) -> None:
+    """Of each tensor's largest entry, however large or small that is."""
+    trace = open_trace(recorded("float64"))
+    for name, array in trace.under(ACTIVATIONS).items():
+        assert trace.header["allowed"][ACTIVATIONS + name] == pytest.approx(FLOAT64_GATE * np.abs(array).max())
 
 
 def test_numpy_alone_reads_it(recorded: Callable[[str], Path]) -> None:
